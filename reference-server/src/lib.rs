@@ -1,0 +1,1 @@
+//! An honest WebSocket broadcast server: the known subject that wsbench is checked against.

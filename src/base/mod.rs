@@ -1,0 +1,14 @@
+//! The ground floor: instants, spans, rates, sizes, ids, seeds. Plain values with meaning and units;
+//! must never know a clock, a socket, a file or any other floor.
+
+mod id;
+mod rate;
+mod seed;
+mod size;
+mod time;
+
+pub use id::{ConnId, PublisherId, RunId, Seq};
+pub use rate::{Rate, RateError};
+pub use seed::{Rng, Seed};
+pub use size::{ByteSize, SizeError};
+pub use time::{Instant, Span, SpanError};

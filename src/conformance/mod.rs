@@ -1,0 +1,1 @@
+//! Wire-level cases against a server. May know only `base` and `wire`.

@@ -1,0 +1,2 @@
+//! The `wsbench` program: everything it does is in the library; this is only the door.
+fn main() {}

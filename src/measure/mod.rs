@@ -1,0 +1,7 @@
+//! Account → Summary: the numbers of a run. Pure: must never know what anybody thinks of them.
+
+mod distribution;
+mod summary;
+
+pub use distribution::{HIGHEST_NS, PERCENTILES};
+pub use summary::*;

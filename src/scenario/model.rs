@@ -1,0 +1,320 @@
+//! The scenario as meant: every default filled in, every contradiction refused. Types here cannot be wrong.
+
+use serde::Serialize;
+
+use crate::base::{ByteSize, Rate, Span};
+
+/// A whole scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scenario {
+    /// Its name, for reports.
+    pub name: String,
+    /// What it teaches or checks, in a sentence.
+    pub description: Option<String>,
+    /// Whom it runs against.
+    pub target: Target,
+    /// The clients, in the order of their connection ids. At least one group, at least one client each.
+    pub groups: Vec<ClientGroup>,
+    /// What is published; `None` for a scenario that only listens, pings or idles.
+    pub publish: Option<Publish>,
+    /// How long each phase lasts.
+    pub phases: Phases,
+    /// What is asked of the server.
+    pub checks: Checks,
+}
+
+/// Whom the run is against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Target {
+    /// The reference server, started inside the process on a free loopback port.
+    BuiltIn,
+    /// A server somewhere: a valid `ws://` or `wss://` URL.
+    Url(String),
+}
+
+/// Clients that are alike.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClientGroup {
+    /// Its name in reports; `clients` when there is only one.
+    pub name: String,
+    /// How many; at least 1.
+    pub count: u32,
+    /// How fast they connect.
+    pub connect_rate: Rate,
+    /// Limit for TCP + TLS + WebSocket handshake together.
+    pub connect_timeout: Span,
+    /// What the server is expected to say first.
+    pub greeting: Greeting,
+    /// Headers added to the handshake, in order.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols offered, in order of preference.
+    pub subprotocols: Vec<String>,
+}
+
+/// What the server says first on a connection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Greeting {
+    /// Not stated: a first message without a stamp is taken for a greeting, shown, and not judged.
+    Any,
+    /// Nothing may come unasked; a greeting is stray.
+    None,
+    /// The client is ready when this has come; until then it is owed nothing.
+    Expected {
+        /// What it must be.
+        matches: Matcher,
+        /// How long to wait for it before the client counts as not ready.
+        within: Span,
+    },
+}
+
+/// When a received message is the one meant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Matcher {
+    /// Exactly this text.
+    Exact(String),
+    /// Has this text somewhere.
+    Contains(String),
+    /// Is JSON and has at least these members with these values, at any depth given.
+    Json(serde_json::Value),
+}
+
+/// What is published, by whom, how fast.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Publish {
+    /// How many of the clients publish: the first `publishers` connections. Between 1 and the number of clients.
+    pub publishers: u32,
+    /// When.
+    pub pace: Pace,
+    /// How large a payload is, stamp included; never less than the stamp.
+    pub size: PayloadSize,
+    /// Text or binary messages.
+    pub encoding: Encoding,
+    /// Whether the publisher's own connection is owed its copy.
+    pub audience: Audience,
+}
+
+/// When publications leave. One timetable for the whole run: publication *n* leaves at an instant computed from *n*,
+/// on publisher *n* mod `publishers`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Pace {
+    /// Evenly spaced.
+    Constant {
+        /// Publications per second over all publishers.
+        rate: Rate,
+    },
+    /// Rising or falling evenly from one rate to another over the publishing phases.
+    Ramp {
+        /// At the start.
+        from: Rate,
+        /// At the end.
+        to: Rate,
+    },
+    /// One rate after another; the last one holds to the end.
+    Steps {
+        /// Each with its length.
+        steps: Vec<Step>,
+    },
+    /// `size` publications at once, every `every`.
+    Burst {
+        /// How many leave at the same planned instant.
+        size: u32,
+        /// From burst to burst.
+        every: Span,
+    },
+    /// Independent arrivals with this mean rate (exponential gaps from the seed).
+    Poisson {
+        /// The mean.
+        rate: Rate,
+    },
+    /// Closed loop: a publisher sends when its previous publication has come back (or been given up), at most at `rate`.
+    Closed {
+        /// The ceiling, if any.
+        rate: Option<Rate>,
+    },
+}
+
+/// One step of [`Pace::Steps`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Publications per second.
+    pub rate: Rate,
+    /// For how long.
+    pub span: Span,
+}
+
+/// How large payloads are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PayloadSize {
+    /// The smallest, in bytes.
+    pub min: ByteSize,
+    /// The largest; equal to `min` for a fixed size, otherwise uniform between them by the seed.
+    pub max: ByteSize,
+}
+
+/// The opcode publications are sent with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Text frames.
+    Text,
+    /// Binary frames.
+    Binary,
+}
+
+/// To whom a publication is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Audience {
+    /// Every open client, the sender included.
+    All,
+    /// Every open client but the sender; a copy to the sender is stray.
+    Others,
+}
+
+/// How long each phase lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Phases {
+    /// Publishing that is checked but not measured.
+    pub warm_up: Span,
+    /// Publishing that is checked and measured; above zero.
+    pub steady: Span,
+    /// The longest wait for outstanding copies after the last publication; never shorter than the delivery limit.
+    pub drain: Span,
+    /// The longest the ramp may take beyond its timetable before the run is given up as inconclusive.
+    pub ramp_limit: Span,
+}
+
+/// What is asked of the server. `None` or `false`: not asked, and no finding is made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Checks {
+    /// Every owed copy arrives, within the limit from its planned instant. On when anything is published.
+    pub delivery: Option<DeliveryCheck>,
+    /// No copy arrives twice.
+    pub duplicate: bool,
+    /// Copies arrive in the order of sending.
+    pub order: Option<OrderScope>,
+    /// Bytes and opcode are those sent.
+    pub integrity: bool,
+    /// Nothing unexpected arrives.
+    pub stray: bool,
+    /// Percentile limits.
+    pub latency: Vec<LatencyLimit>,
+    /// Pings are answered.
+    pub pong: Option<PongCheck>,
+    /// The server's heartbeat keeps its cadence.
+    pub heartbeat: Option<HeartbeatCheck>,
+    /// No connection ends unasked.
+    pub survival: bool,
+    /// Connections open.
+    pub connect: Option<ConnectCheck>,
+    /// The instrument itself can be believed.
+    pub instrument: InstrumentCheck,
+}
+
+/// `[checks.delivery]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DeliveryCheck {
+    /// The limit from planned to received; a copy beyond it is late.
+    pub within: Span,
+}
+
+/// Over which publications order is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderScope {
+    /// Each publisher's own publications, in the order sent.
+    Publisher,
+    /// Besides that, all clients see all publications in one and the same order.
+    Total,
+}
+
+/// A latency that is measured and can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// sent − planned: ours.
+    SendLag,
+    /// received − sent.
+    Transit,
+    /// received − planned: the headline, free of coordinated omission.
+    Delivery,
+    /// Ping to its answer.
+    Pong,
+    /// Beat to beat.
+    HeartbeatInterval,
+    /// TCP + TLS + WebSocket handshake.
+    Connect,
+}
+
+/// One limit of `[checks.latency]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LatencyLimit {
+    /// Of which latency.
+    pub metric: Metric,
+    /// Which percentile, 0 < p ≤ 100 (100 is the maximum).
+    pub percentile: f64,
+    /// At most this.
+    pub at_most: Span,
+}
+
+/// `[checks.pong]`: application-level and/or protocol pings. At least one of the two.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PongCheck {
+    /// How often each client pings; clients are spread evenly over the period.
+    pub every: Span,
+    /// The longest an answer may take; shorter than `every`.
+    pub within: Span,
+    /// The application ping and its answer.
+    pub application: Option<ApplicationPing>,
+    /// Whether protocol pings are sent too.
+    pub protocol: bool,
+}
+
+/// An application-level ping.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ApplicationPing {
+    /// The text sent.
+    pub send: String,
+    /// What answers it.
+    pub expect: Matcher,
+}
+
+/// `[checks.heartbeat]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeartbeatCheck {
+    /// What a beat is; `Protocol` counts the server's protocol pings.
+    pub beat: Beat,
+    /// The promised cadence per connection. The first beat is due one period after the connection opened.
+    pub every: Span,
+    /// How far an interval may be off.
+    pub tolerance: Span,
+}
+
+/// What counts as a beat.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Beat {
+    /// A message.
+    Message(Matcher),
+    /// A protocol ping from the server.
+    ProtocolPing,
+}
+
+/// `[checks.connect]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ConnectCheck {
+    /// The share of clients that must open, 0..=1.
+    pub min_share: f64,
+    /// The longest a handshake may take, if limited.
+    pub within: Option<Span>,
+}
+
+/// `[checks.instrument]`: when the instrument calls itself unfit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct InstrumentCheck {
+    /// A publication sent later than this after its planned instant is a late send.
+    pub late_send: Span,
+    /// The share of late sends beyond which the run is inconclusive, 0..=1.
+    pub max_late_share: f64,
+    /// The event-loop lag (p99) beyond which the run is inconclusive.
+    pub max_loop_lag: Span,
+}
