@@ -5,10 +5,12 @@ mod id;
 mod rate;
 mod seed;
 mod size;
+mod stamp;
 mod time;
 
 pub use id::{ConnId, PublisherId, RunId, Seq};
 pub use rate::{Rate, RateError};
 pub use seed::{Rng, Seed};
 pub use size::{ByteSize, SizeError};
+pub use stamp::STAMP_LEN;
 pub use time::{Instant, Span, SpanError};
