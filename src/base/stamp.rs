@@ -1,4 +1,4 @@
-//! How long the stamp is: the one fact about it that floors besides `wire` need (a payload must hold it).
+//! The one fact about the stamp that floors below `wire` need: how long it is.
 
-/// Length of the stamp in bytes: a fixed-width ASCII text that stands at the head of every payload.
+/// Bytes of the stamp every payload carries; a payload can be no shorter. The format itself is `wire::stamp`.
 pub const STAMP_LEN: usize = 64;
