@@ -3,4 +3,57 @@
 //! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
 
 pub mod exit;
+mod interrupt;
+mod output;
 pub mod plan;
+mod progress;
+pub mod run;
+mod secrets;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Load testing and conformance for WebSocket broadcast servers.
+#[derive(Debug, Parser)]
+#[command(name = "wsbench", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(about = "Did every broadcast reach every open client: once, in order, intact and in time?")]
+#[command(after_help = "\
+Examples:
+  wsbench run scenarios/broadcast.toml                           against the built-in reference server
+  wsbench run scenarios/smoke.toml --url ws://127.0.0.1:3000     against yours
+  wsbench serve                                                  the reference server, on port 3000
+
+Exit codes: 0 every check passed, 1 a check failed, 2 bad usage or scenario, 3 inconclusive,
+4 environment (target unreachable, limits too low, output not writable)")]
+pub struct Cli {
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = terminal::Colour::Auto, help_heading = "Output")]
+    color: terminal::Colour,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario and judge the server
+    Run(run::RunArgs),
+    /// Print what a scenario will do and what it needs, without touching the network
+    Plan(plan::PlanArgs),
+}
+
+/// Parses the command line and runs what it asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = terminal::Terminal::detect(cli.color);
+    let exit: Exit = match &cli.command {
+        Command::Run(args) => run::run(args, terminal),
+        Command::Plan(args) => plan::run(args),
+    };
+    exit.into()
+}
