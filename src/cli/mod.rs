@@ -9,6 +9,7 @@ pub mod plan;
 mod progress;
 pub mod run;
 mod secrets;
+pub mod serve;
 mod terminal;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario and judge the server
     Run(run::RunArgs),
+    /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics
+    Serve(Box<serve::ServeArgs>),
     /// Print what a scenario will do and what it needs, without touching the network
     Plan(plan::PlanArgs),
 }
@@ -51,9 +54,10 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let terminal = terminal::Terminal::detect(cli.color);
-    let exit: Exit = match &cli.command {
-        Command::Run(args) => run::run(args, terminal),
-        Command::Plan(args) => plan::run(args),
+    let exit: Exit = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Serve(args) => serve::run(*args),
+        Command::Plan(args) => plan::run(&args),
     };
     exit.into()
 }
