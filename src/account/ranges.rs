@@ -41,6 +41,7 @@ impl Ranges {
     }
 
     /// How many members lie in `[from, to)`.
+    #[cfg(test)]
     pub(super) fn count_in(&self, from: u32, to: u32) -> u64 {
         self.overlaps(from, to).map(|(a, b)| u64::from(b - a)).sum()
     }
