@@ -3,7 +3,3 @@
 mod finding;
 
 pub use finding::{Finding, Outcome, Verdict, Witness};
-
-pub fn judge(_: &crate::plan::Plan, _: &crate::account::Account) -> Vec<Finding> {
-    Vec::new()
-}

@@ -11,6 +11,7 @@ pub mod run;
 mod secrets;
 pub mod serve;
 mod terminal;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,9 @@ enum Command {
     Run(run::RunArgs),
     /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics
     Serve(Box<serve::ServeArgs>),
+    /// Hold a share of another process's clients
+    #[command(name = crate::drive::worker::COMMAND, hide = true)]
+    Worker,
     /// Print what a scenario will do and what it needs, without touching the network
     Plan(plan::PlanArgs),
 }
@@ -57,6 +61,7 @@ pub fn main() -> ExitCode {
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
+        Command::Worker => worker::run(),
         Command::Plan(args) => plan::run(&args),
     };
     exit.into()

@@ -23,7 +23,10 @@ impl Target {
     /// When it cannot be written, or the file is already there and may not be replaced.
     pub(super) fn open(place: &Path, replace: bool) -> Result<Self, Stopped> {
         if !replace && place.exists() {
-            return Err(Stopped::environment(format!("{} is already there: choose another place, or replace it with --force", place.display())));
+            return Err(Stopped::environment(format!(
+                "{} is already there: choose another place, or replace it with --force",
+                place.display()
+            )));
         }
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));

@@ -10,6 +10,7 @@ use reference_server::ServerConfig;
 use crate::base::Seed;
 use crate::check;
 use crate::drive::clock::Clock;
+use crate::drive::target::Trust;
 use crate::drive::{self, Cost, Outcome, Target, limits};
 use crate::measure;
 use crate::plan::Plan;
@@ -74,6 +75,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Load")]
     threads: Option<u32>,
 
+    /// Worker processes that hold the clients: a number, or `auto` for as many as the limit on open files asks for
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_processes, help_heading = "Load")]
+    processes: Processes,
+
     /// Connect from these local addresses in turn (comma-separated addresses or an IPv4 block such as 127.0.0.0/24)
     #[arg(long, value_name = "ADDRESSES", value_parser = parse_sources, help_heading = "Load")]
     source: Option<Sources>,
@@ -90,6 +95,25 @@ enum Format {
     Text,
     /// `report.json`.
     Json,
+}
+
+/// How many processes.
+#[derive(Debug, Clone, Copy)]
+enum Processes {
+    Auto,
+    Exactly(u32),
+}
+
+fn parse_processes(text: &str) -> Result<Processes, String> {
+    match text {
+        "auto" => Ok(Processes::Auto),
+        text => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=256).contains(n))
+            .map(Processes::Exactly)
+            .ok_or_else(|| "a number from 1 to 256, or `auto`".to_owned()),
+    }
 }
 
 fn parse_sources(text: &str) -> Result<Sources, String> {
@@ -183,48 +207,57 @@ fn seed(args: &RunArgs) -> Seed {
 
 async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(Outcome, TargetFacts), Stopped> {
     let built_in = plan.scenario.target == model::Target::BuiltIn;
-    preflight_descriptors(plan, built_in)?;
+    let workers = match args.processes {
+        Processes::Auto => limits::workers_needed(plan.connections, built_in),
+        Processes::Exactly(1) => 0,
+        Processes::Exactly(n) => n.min(plan.connections),
+    };
+    let needs = needs(plan, workers, built_in);
+    limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
     let server = if built_in { Some(reference_server::spawn(ServerConfig::on_free_port()).map_err(Stopped::environment)?) } else { None };
     let url = match (&server, &plan.scenario.target) {
         (Some(server), _) => server.url().to_owned(),
         (None, model::Target::Url(url)) => url.clone(),
         (None, model::Target::BuiltIn) => return Err(Stopped::environment("the built-in server is gone")),
     };
-    let targets = resolve(args, plan, &url).await?;
+    let urls = urls(args, plan, &url);
+    let targets = resolve(&urls).await?;
     let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets[0], plan.connections);
-    let preflight = limits::preflight(needs(plan, built_in), &sources, &targets).map_err(Stopped::environment)?;
+    let preflight = limits::preflight(needs, plan.connections, &sources, &targets).map_err(Stopped::environment)?;
     announce(args, plan, &url, built_in, &preflight);
 
-    let threads = args.threads.unwrap_or_else(|| threads(plan));
-    let options = drive::Options { threads, targets, sources, server_inside: built_in };
+    let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
+    let options = drive::Options { threads, processes: workers, targets, urls, sources, server_inside: built_in };
     let stop = super::interrupt::watch();
     let mut display = Display::new(terminal, args.quiet);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |progress| display.show(progress)).await;
     display.finish();
     if let Some(server) = server {
-        server.stop();
+        let _totals = server.stop();
     }
     let outcome = outcome.map_err(Stopped::environment)?;
+    for lost in &outcome.lost {
+        say(&format!("wsbench: {lost}"));
+    }
     Ok((outcome, TargetFacts { url: report::redact_url(&url), built_in }))
 }
 
-fn needs(plan: &Plan, server_inside: bool) -> limits::Needs {
-    limits::Needs { connections: plan.connections, server_inside, memory: plan.budget().memory_bytes }
+/// What the process that holds most needs.
+fn needs(plan: &Plan, workers: u32, built_in: bool) -> limits::Needs {
+    let connections =
+        if workers == 0 { plan.connections } else { plan.connections.div_ceil(workers).max(if built_in { plan.connections } else { 0 }) };
+    limits::Needs { connections, server_inside: built_in && workers == 0, memory: plan.budget().memory_bytes }
 }
 
-/// The limit on open files, before anything is started that needs them.
-fn preflight_descriptors(plan: &Plan, built_in: bool) -> Result<(), Stopped> {
-    limits::preflight(needs(plan, built_in), &[], &[]).map(drop).or_else(|error| match error {
-        limits::LimitError::Ports { .. } => Ok(()),
-        error @ limits::LimitError::Descriptors { .. } => Err(Stopped::environment(error)),
-    })
+fn urls(args: &RunArgs, plan: &Plan, url: &str) -> Vec<(String, Trust)> {
+    let trust = |insecure| Trust { insecure: args.insecure || insecure, roots: args.ca.clone() };
+    plan.scenario.groups.iter().map(|group| (url.to_owned(), trust(group.insecure))).collect()
 }
 
-async fn resolve(args: &RunArgs, plan: &Plan, url: &str) -> Result<Vec<Target>, Stopped> {
+async fn resolve(urls: &[(String, Trust)]) -> Result<Vec<Target>, Stopped> {
     let mut targets = Vec::new();
-    for group in &plan.scenario.groups {
-        let trust = drive::target::Trust { insecure: args.insecure || group.insecure, roots: args.ca.clone() };
-        targets.push(Target::resolve(url, &trust).await.map_err(|e| match e {
+    for (url, trust) in urls {
+        targets.push(Target::resolve(url, trust).await.map_err(|e| match e {
             drive::target::TargetError::Url { .. } => Stopped::usage(e),
             _ => Stopped::environment(e),
         })?);
@@ -264,12 +297,13 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
 }
 
 /// One thread carries about 60,000 copies a second or 5,000 connections with room to spare; more are used as the load asks.
-fn threads(plan: &Plan) -> u32 {
+fn threads(plan: &Plan, workers: u32) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let seconds = plan.publishing().as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
     let by_copies = (plan.budget().copies() as f64 / seconds / 60_000.0).ceil() as u32;
-    by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores)
+    let all = by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores);
+    all.div_ceil(workers.max(1))
 }
 
 fn report(plan: &Plan, outcome: &Outcome, target: TargetFacts, started_at_unix_ms: u64) -> Report {

@@ -23,7 +23,10 @@ mod imp {
     impl Inner {
         pub(super) fn new() -> io::Result<Self> {
             let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-            #[expect(deprecated, reason = "its successor is unsafe for descriptors that may be closed elsewhere; an OwnedFd moved in cannot be")]
+            #[expect(
+                deprecated,
+                reason = "its successor is unsafe for descriptors that may be closed elsewhere; an OwnedFd moved in cannot be"
+            )]
             let fd = AsyncFd::new(fd)?;
             Ok(Self(fd))
         }

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Phase;
 
 /// One shard's counters.
@@ -19,6 +21,15 @@ pub(super) struct Gauge {
     p99: AtomicU64,
     published: AtomicBool,
     all_in: AtomicBool,
+    lost: AtomicBool,
+}
+
+/// A gauge as it crosses a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Reading {
+    counts: [u64; 9],
+    published: bool,
+    all_in: bool,
 }
 
 /// A progress reading over all shards.
@@ -51,6 +62,42 @@ pub struct Progress {
 }
 
 impl Gauge {
+    fn counters(&self) -> [&AtomicU64; 9] {
+        let Self { attempted, failed, opened, open, ready, not_ready, sent, copies, p99, .. } = self;
+        [attempted, failed, opened, open, ready, not_ready, sent, copies, p99]
+    }
+
+    /// The sum of several gauges.
+    pub(super) fn total(gauges: &[std::sync::Arc<Self>]) -> Reading {
+        let mut counts = [0; 9];
+        for gauge in gauges {
+            for (count, counter) in counts.iter_mut().zip(gauge.counters()) {
+                *count += counter.load(Relaxed);
+            }
+        }
+        // The percentile is no sum: of several shards the greatest is shown.
+        counts[8] = gauges.iter().map(|g| g.p99.load(Relaxed)).max().unwrap_or(0);
+        Reading { counts, published: gauges.iter().all(|g| g.published()), all_in: gauges.iter().all(|g| g.all_in()) }
+    }
+
+    /// Shows what another process read.
+    pub(super) fn show(&self, reading: &Reading) {
+        for (counter, count) in self.counters().into_iter().zip(reading.counts) {
+            counter.store(count, Relaxed);
+        }
+        self.published.store(reading.published, Relaxed);
+        self.all_in.store(reading.all_in, Relaxed);
+    }
+
+    /// Nothing more is to be expected from whom this gauge stands for.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Relaxed);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+
     pub(super) fn attempt(&self) {
         self.attempted.fetch_add(1, Relaxed);
     }

@@ -83,15 +83,25 @@ pub fn sources(given: &[IpAddr], target: &Target, connections: u32) -> Vec<IpAdd
 ///
 /// # Errors
 /// The first limit that the plan cannot live within. Memory is only reported: an estimate is no reason to refuse.
-pub fn preflight(needs: Needs, sources: &[IpAddr], targets: &[Target]) -> Result<Preflight, LimitError> {
+pub fn preflight(needs: Needs, connections: u32, sources: &[IpAddr], targets: &[Target]) -> Result<Preflight, LimitError> {
     let limits = host::raise_descriptors();
     let found = Preflight {
         descriptors: (descriptors(needs), limits.soft),
-        ports: (u64::from(needs.connections), ports(sources, targets)),
+        ports: (u64::from(connections), ports(sources, targets)),
         memory: (needs.memory, host::memory_available()),
     };
     judge(&found, limits, sources.len().max(1))?;
     Ok(found)
+}
+
+/// As [`preflight`], descriptors only: before a server is started, which needs some itself.
+///
+/// # Errors
+/// [`LimitError::Descriptors`].
+pub fn descriptors_suffice(needs: Needs) -> Result<(), LimitError> {
+    let limits = host::raise_descriptors();
+    let found = Preflight { descriptors: (descriptors(needs), limits.soft), ports: (0, None), memory: (0, None) };
+    judge(&found, limits, 1)
 }
 
 fn descriptors(needs: Needs) -> u64 {
@@ -121,12 +131,15 @@ fn judge(found: &Preflight, limits: Descriptors, sources: usize) -> Result<(), L
     }
 }
 
-/// How many processes it takes to hold `connections`, given this process's own limit.
+/// How many worker processes it takes to hold `connections`: none when this process can, with the server it may have inside.
 #[must_use]
-pub fn processes_needed(connections: u32) -> u32 {
-    let limits = host::raise_descriptors();
-    let usable = limits.soft.unwrap_or(u64::MAX).saturating_sub(OVERHEAD).max(1);
-    u32::try_from(u64::from(connections).div_ceil(usable)).unwrap_or(u32::MAX).max(1)
+pub fn workers_needed(connections: u32, server_inside: bool) -> u32 {
+    let usable = host::raise_descriptors().soft.unwrap_or(u64::MAX).saturating_sub(OVERHEAD).max(1);
+    let sides = if server_inside { 2 } else { 1 };
+    if u64::from(connections) * sides <= usable {
+        return 0;
+    }
+    u32::try_from(u64::from(connections).div_ceil(usable)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

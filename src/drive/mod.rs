@@ -8,11 +8,14 @@
 //!   link.rs      one open connection: reads into the shard's buffer, writes from its own outbox
 //!   classify.rs  what a received message is
 //!   pacer.rs     publications and pings on their planned instants
+//! crew.rs      the shards of a run, in this process or in workers, told and heard alike
+//!   worker.rs    a worker process: shards behind a pair of pipes
 //! ```
 
 mod alarm;
-pub mod clock;
 mod classify;
+pub mod clock;
+mod crew;
 mod dial;
 mod gauge;
 mod health;
@@ -20,11 +23,13 @@ pub mod host;
 pub mod limits;
 mod link;
 mod pacer;
+mod pipe;
 mod run;
 mod shard;
 mod stream;
 pub mod target;
 mod tls;
+pub mod worker;
 
 pub use gauge::Progress;
 pub use run::{Cost, DriveError, Options, Outcome, Stop, run};

@@ -85,11 +85,11 @@ async fn open(shard: Rc<Shard>, alarm: Alarm, start: Instant, end: Instant) {
 /// Closed loop: each publisher waits for its own publication to come back, or for the delivery limit.
 async fn closed(shard: Rc<Shard>, alarm: Alarm, start: Instant, end: Instant, gap: Span) {
     let within = shard.plan.scenario.checks.delivery.map_or(Span::from_secs(5), |d| d.within);
-    let mut publishers: Vec<Waiting> =
-        (0..shard.plan.publishers)
-            .map(PublisherId)
-            .filter(|&p| shard.share.owns(shard.plan.connection_of(p)))
-            .map(|publisher| Waiting { publisher, seq: None, next: start }).collect();
+    let mut publishers: Vec<Waiting> = (0..shard.plan.publishers)
+        .map(PublisherId)
+        .filter(|&p| shard.share.owns(shard.plan.connection_of(p)))
+        .map(|publisher| Waiting { publisher, seq: None, next: start })
+        .collect();
     while !shard.stopped.get() {
         let now = shard.clock.now();
         if now >= end {
@@ -166,8 +166,7 @@ fn drop_one(shard: &Shard, publisher: PublisherId, planned: Instant, cause: Drop
 /// Every client pings once a period, the clients spread evenly over it.
 async fn ping(shard: Rc<Shard>, alarm: Alarm, start: Instant, last: Instant, level: PingLevel, text: Rc<str>) {
     let Some(every) = shard.plan.scenario.checks.pong.as_ref().map(|p| p.every) else { return };
-    let mut order: Vec<(Span, ConnId)> =
-        shard.connections().map(|c| (shard.plan.ping_offset(c), c)).collect();
+    let mut order: Vec<(Span, ConnId)> = shard.connections().map(|c| (shard.plan.ping_offset(c), c)).collect();
     order.sort_unstable();
     let mut turn = 0;
     for round in 0.. {

@@ -3,20 +3,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::thread;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::account::{Account, SendLog, Share};
-use crate::base::{Instant, Span};
+use crate::account::{Account, SendLog};
+use crate::base::Span;
 use crate::event::Phase;
 use crate::plan::Plan;
 
 use super::clock::Clock;
-use super::gauge::{Gauge, Progress};
+use super::crew::Crew;
+use super::gauge::Progress;
 use super::host;
-use super::shard::{self, Directive, Start, Word};
-use super::target::Target;
+use super::shard::Directive;
+use super::target::{Target, Trust};
 
 /// From look to look at the gauges.
 const LOOK: Span = Span::from_millis(10);
@@ -31,10 +31,14 @@ const HOPELESS: u64 = 20;
 /// How a run is to be driven.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Shards.
+    /// Shards in each process.
     pub threads: u32,
+    /// Worker processes; 0 drives the clients in this one.
+    pub processes: u32,
     /// One target per client group.
     pub targets: Vec<Target>,
+    /// What worker processes need to make the targets again: one URL and whom to trust, per client group.
+    pub urls: Vec<(String, Trust)>,
     /// Source addresses, taken in turn; empty: the system chooses.
     pub sources: Vec<IpAddr>,
     /// The built-in server runs in this process.
@@ -49,6 +53,8 @@ pub type Stop = watch::Receiver<bool>;
 pub struct Outcome {
     /// The settled books.
     pub account: Account,
+    /// Worker processes that were lost, each with a sentence.
+    pub lost: Vec<String>,
     /// Nobody could be reached: why, in words.
     pub unreachable: Option<String>,
     /// What the run cost this process.
@@ -80,6 +86,9 @@ pub enum DriveError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// A worker process could not be started.
+    #[error("cannot start a worker process: {0}")]
+    Process(std::io::Error),
     /// A shard could not go on.
     #[error("a shard broke: {0}")]
     Shard(String),
@@ -99,8 +108,8 @@ pub async fn run(
     let steal = host::steal_ticks();
     let cpu = Clock::process_cpu();
     let server_inside = options.server_inside;
+    let processes = options.processes;
     let mut crew = Crew::start(&plan, options, clock)?;
-    let shards = crew.gauges.len();
     let mut watcher = Watcher { clock, stop, on_progress, planned: u64::from(plan.connections), phase: Phase::Ramp, looks: 0, fan_out: 0 };
 
     let before = host::memory_resident().unwrap_or(0);
@@ -121,17 +130,17 @@ pub async fn run(
         }
     }
     watcher.enter(Phase::Close, &crew);
-    let account = crew.settle(&plan, clock).await?;
+    let settled = crew.settle(&plan, clock).await?;
     let cost = Cost {
-        shards: u32::try_from(shards).unwrap_or(u32::MAX),
-        processes: 1,
-        cpu: Clock::process_cpu().saturating_sub(cpu),
-        peak_memory: host::memory_peak().unwrap_or(0),
-        ramp_memory,
+        shards: settled.shards,
+        processes: processes.max(1),
+        cpu: Clock::process_cpu().saturating_sub(cpu) + settled.worker_cpu,
+        peak_memory: host::memory_peak().unwrap_or(0) + settled.worker_memory,
+        ramp_memory: ramp_memory + settled.worker_ramp_memory,
         steal_share: host::steal_share(steal, host::steal_ticks()),
         server_inside,
     };
-    Ok(Outcome { account, unreachable, cost })
+    Ok(Outcome { account: settled.account, lost: settled.lost, unreachable, cost })
 }
 
 /// How the ramp ended.
@@ -155,6 +164,9 @@ async fn ramp(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) -> Ramp {
         if watcher.stopped() {
             return Ramp::Stopped("interrupted during the ramp".into());
         }
+        if crew.gauges.iter().any(|g| g.is_lost()) {
+            return Ramp::Stopped("a worker process was lost during the ramp".into());
+        }
         if progress.opened == 0 && progress.failed >= HOPELESS.min(progress.planned) {
             return Ramp::Unreachable;
         }
@@ -163,7 +175,9 @@ async fn ramp(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) -> Ramp {
         }
         if watcher.clock.now() >= limit {
             let Progress { ready, planned, .. } = progress;
-            return Ramp::Stopped(format!("the steady state was never reached: {ready} of {planned} clients ready when the ramp's limit passed"));
+            return Ramp::Stopped(format!(
+                "the steady state was never reached: {ready} of {planned} clients ready when the ramp's limit passed"
+            ));
         }
     }
 }
@@ -179,10 +193,15 @@ async fn publish(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) {
         if watcher.phase == Phase::WarmUp && watcher.clock.now() >= steady {
             watcher.enter(Phase::Steady, crew);
         }
-        if watcher.stopped() {
-            crew.tell(&Directive::Interrupt { at: watcher.clock.now(), reason: "interrupted (Ctrl-C)".into() });
-            break;
-        }
+        let reason = if watcher.stopped() {
+            "interrupted (Ctrl-C)"
+        } else if crew.gauges.iter().any(|g| g.is_lost()) {
+            "a worker process was lost"
+        } else {
+            continue;
+        };
+        crew.tell(&Directive::Interrupt { at: watcher.clock.now(), reason: reason.into() });
+        break;
     }
 }
 
@@ -193,7 +212,7 @@ async fn drain(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>, log: Arc<Sen
     let limit = at + plan.scenario.phases.drain;
     while watcher.clock.now() < limit {
         watcher.look(crew).await;
-        if crew.gauges.iter().all(|g| g.all_in()) {
+        if crew.gauges.iter().all(|g| g.all_in() || g.is_lost()) {
             break;
         }
     }
@@ -241,83 +260,5 @@ impl Watcher<'_> {
 
     fn stopped(&self) -> bool {
         *self.stop.borrow()
-    }
-}
-
-/// The shards of this process.
-struct Crew {
-    gauges: Vec<Arc<Gauge>>,
-    directives: Vec<mpsc::UnboundedSender<Directive>>,
-    words: mpsc::UnboundedReceiver<Word>,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Crew {
-    fn start(plan: &Arc<Plan>, options: Options, clock: Clock) -> Result<Self, DriveError> {
-        let of = options.threads.clamp(1, plan.connections);
-        let targets: Arc<[Target]> = options.targets.into();
-        let sources: Arc<[IpAddr]> = options.sources.into();
-        let (word_sender, words) = mpsc::unbounded_channel();
-        let mut crew = Self { gauges: Vec::new(), directives: Vec::new(), words, threads: Vec::new() };
-        for index in 0..of {
-            let (sender, directives) = mpsc::unbounded_channel();
-            let gauge = Arc::new(Gauge::default());
-            let start = Start {
-                plan: plan.clone(),
-                share: Share { index, of },
-                clock,
-                targets: targets.clone(),
-                sources: sources.clone(),
-                gauge: gauge.clone(),
-                directives,
-                words: word_sender.clone(),
-            };
-            let thread =
-                thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard::run(start)).map_err(DriveError::Thread)?;
-            crew.gauges.push(gauge);
-            crew.directives.push(sender);
-            crew.threads.push(thread);
-        }
-        Ok(crew)
-    }
-
-    fn tell(&self, directive: &Directive) {
-        for sender in &self.directives {
-            // A shard that is gone has said why in its last word.
-            let _ = sender.send(directive.clone());
-        }
-    }
-
-    /// The merged send log of all shards.
-    async fn logs(&mut self, plan: &Plan) -> Result<Arc<SendLog>, DriveError> {
-        self.tell(&Directive::HandIn);
-        let mut all = SendLog::empty(plan);
-        for _ in 0..self.directives.len() {
-            match self.words.recv().await {
-                Some(Word::Log(log)) => all.merge(&log),
-                Some(Word::Broken(reason)) => return Err(DriveError::Shard(reason)),
-                Some(Word::Settled(_)) | None => return Err(DriveError::Shard("it ended before its time".into())),
-            }
-        }
-        Ok(Arc::new(all))
-    }
-
-    /// Closes, settles and merges.
-    async fn settle(mut self, plan: &Plan, clock: Clock) -> Result<Account, DriveError> {
-        let log = self.logs(plan).await?;
-        let at: Instant = clock.now();
-        self.tell(&Directive::Close { at, log });
-        let mut account = Account::empty(plan);
-        for _ in 0..self.directives.len() {
-            match self.words.recv().await {
-                Some(Word::Settled(part)) => account.merge(*part),
-                Some(Word::Broken(reason)) => return Err(DriveError::Shard(reason)),
-                Some(Word::Log(_)) | None => return Err(DriveError::Shard("it ended without its books".into())),
-            }
-        }
-        for thread in self.threads {
-            thread.join().map_err(|_| DriveError::Shard("a shard's thread panicked".into()))?;
-        }
-        Ok(account)
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -25,6 +26,7 @@ use super::dial;
 use super::gauge::Gauge;
 use super::link::{self, Link, Reading, State};
 use super::target::Target;
+use super::worker::WorkerCost;
 use super::{health, pacer};
 
 /// Bytes of the one buffer all reads of a shard go through.
@@ -37,7 +39,7 @@ const CLOSE_LIMIT: Span = Span::from_secs(5);
 const MESSAGE_LIMIT: u32 = 64 << 20;
 
 /// What the coordinator tells every shard.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Directive {
     /// Connect, beginning at this instant.
     Ramp { at: Instant },
@@ -57,10 +59,12 @@ pub(super) enum Directive {
 pub(super) enum Word {
     /// Its send log, asked for by [`Directive::HandIn`].
     Log(Box<SendLog>),
-    /// Its settled books: its last word.
-    Settled(Box<Account>),
+    /// Its settled books, and what its process cost if it has its own: its last word.
+    Settled(Box<Account>, WorkerCost),
     /// It could not go on.
     Broken(String),
+    /// A worker process is gone, or does not answer: its shards' books are lost.
+    Lost { shares: Vec<Share>, reason: String },
 }
 
 /// What a shard is started with.
@@ -104,7 +108,7 @@ pub(super) struct Shard {
 pub(super) fn run(start: Start) {
     let words = start.words.clone();
     let word = match serve(start) {
-        Ok(account) => Word::Settled(Box::new(account)),
+        Ok(account) => Word::Settled(Box::new(account), WorkerCost::default()),
         Err(error) => Word::Broken(error.to_string()),
     };
     // The coordinator may be gone (second Ctrl-C): then nobody needs the word.

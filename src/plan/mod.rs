@@ -84,10 +84,17 @@ impl Plan {
     pub fn group_index(&self, c: ConnId) -> usize {
         let mut within = c.0;
         let last = self.scenario.groups.len().saturating_sub(1);
-        self.scenario.groups.iter().take(last).take_while(|group| within.checked_sub(group.count).is_some_and(|rest| {
-            within = rest;
-            true
-        })).count()
+        self.scenario
+            .groups
+            .iter()
+            .take(last)
+            .take_while(|group| {
+                within.checked_sub(group.count).is_some_and(|rest| {
+                    within = rest;
+                    true
+                })
+            })
+            .count()
     }
 
     /// When connection `c` is opened, after the start of the ramp. Groups connect side by side, each at its own rate.
