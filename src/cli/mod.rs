@@ -3,3 +3,4 @@
 //! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
 
 pub mod exit;
+pub mod explain;
