@@ -234,3 +234,32 @@ impl Spreads {
         &self.rows
     }
 }
+
+/// Total order between shards.
+impl Spreads {
+    /// Sampled publications that one shard first saw behind another publication, and its neighbour before it. Two shards whose
+    /// clients all see one order first see publications in that order. Each shard is compared with the next, so that with every
+    /// publication seen everywhere all pairs are covered; what only one shard saw contradicts nobody.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<Spread> {
+        let mut by_shard: BTreeMap<u32, BTreeMap<(u64, PublisherId, Seq), &Spread>> = BTreeMap::new();
+        for row in &self.rows {
+            by_shard.entry(row.shard).or_default().insert(row.key(), row);
+        }
+        let shards: Vec<_> = by_shard.into_values().collect();
+        let mut found = Vec::new();
+        for (one, other) in shards.iter().zip(shards.iter().skip(1)) {
+            let mut ordered: Vec<_> = one.iter().filter_map(|(key, mine)| Some((mine.rank, *other.get(key)?))).collect();
+            ordered.sort_unstable_by_key(|(rank, _)| *rank);
+            let mut highest = 0;
+            for (_, theirs) in ordered {
+                if theirs.rank < highest {
+                    found.push(*theirs);
+                }
+                highest = highest.max(theirs.rank);
+            }
+        }
+        found.sort_unstable_by_key(|row| (row.first, row.key()));
+        found
+    }
+}

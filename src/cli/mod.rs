@@ -3,6 +3,7 @@
 //! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
 
 pub mod exit;
+pub mod explain;
 mod interrupt;
 mod output;
 pub mod plan;
@@ -46,6 +47,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics
     Serve(Box<serve::ServeArgs>),
+    /// Tell what a check claims, needs and proves
+    Explain(explain::ExplainArgs),
     /// Hold a share of another process's clients
     #[command(name = crate::drive::worker::COMMAND, hide = true)]
     Worker,
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
+        Command::Explain(args) => explain::run(&args),
         Command::Worker => worker::run(),
         Command::Plan(args) => plan::run(&args),
     };
