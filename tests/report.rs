@@ -89,6 +89,10 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
         report::github::render(&report),
         report::tap::render(&report),
         report::hdr::hlog(&report),
+        report::html::render(&report),
+        report::html::several(&[report.clone(), report.clone()]),
+        report::several::text(&[report.clone(), report.clone()], &Style::default()),
+        report::several::markdown(&[report.clone(), report.clone()]),
     ] {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         assert!(!text.contains('\u{202e}'), "{text}");
@@ -109,6 +113,11 @@ fn machine_readable_reports() {
     golden("good.hlog", &report::hdr::hlog(&fixture::good()));
     golden("mixed.hgrm", &report::hdr::hgrm(&report.summary.latency[&Metric::Delivery]));
     golden("good.github.txt", &report::github::render(&fixture::good()));
+    golden("mixed.html", &report::html::render(&report));
+    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()]));
+    golden("silent.html", &report::html::render(&fixture::silent()));
+    golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
+    golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
     golden("metrics.md", &report::metric::docs());
 }
 

@@ -11,7 +11,9 @@ mod spark;
 mod style;
 
 pub(in crate::report) use checks::who;
+pub(in crate::report) use figures::figures;
 pub(in crate::report) use latency::metric_name;
+pub(in crate::report) use spark::bins;
 pub use style::Style;
 
 use super::number::{count, group};
@@ -29,7 +31,10 @@ pub fn render(report: &Report, style: &Style) -> String {
         setting(page, report);
         checks::render(page, &report.findings);
         latency::render(page, &report.summary);
-        figures::render(page, report);
+        for (title, rows) in figures(report).groups {
+            page.heading(title);
+            rows.iter().for_each(|(label, values)| page.pairs(label, values));
+        }
     })
 }
 
