@@ -24,8 +24,9 @@ pub fn render(report: &Report) -> String {
     let mut page = Page::new(&headline(report));
     page.verdict(report);
     findings::render(&mut page, &report.findings);
-    summary::render(&mut page, report);
+    summary::latency(&mut page, report);
     charts::render(&mut page, report);
+    summary::figures_of(&mut page, report);
     setting::render(&mut page, report);
     page.finish(&report.wsbench_version)
 }

@@ -9,11 +9,16 @@ use crate::report::number::{group, span};
 use crate::report::text::{bins, figures, metric_name};
 use crate::scenario::model::Metric;
 
-pub(super) fn render(page: &mut Page, report: &Report) {
+/// The latency table.
+pub(super) fn latency(page: &mut Page, report: &Report) {
     let rows = rows(report);
     if !rows.is_empty() {
         page.section("latency", "Latency", |page| page.raw(&table(&rows)));
     }
+}
+
+/// Loads, counts and the instrument's own cost.
+pub(super) fn figures_of(page: &mut Page, report: &Report) {
     page.section("figures", "Figures", |page| {
         page.raw("<div class=\"grid\">\n");
         for (title, rows) in figures(report).groups {
@@ -46,7 +51,7 @@ fn rows(report: &Report) -> Vec<(&'static str, &Distribution)> {
 
 fn table(rows: &[(&str, &Distribution)]) -> String {
     let mut out = String::from(
-        "<div class=\"scroll\"><table class=\"latency\"><thead><tr><th scope=\"col\"></th><th scope=\"col\" class=\"n\">samples</th>\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Latency percentiles\"><table class=\"latency\"><thead><tr><th scope=\"col\"></th><th scope=\"col\" class=\"n\">samples</th>\
          <th scope=\"col\" class=\"n\">p50</th><th scope=\"col\" class=\"n\">p90</th><th scope=\"col\" class=\"n\">p99</th>\
          <th scope=\"col\" class=\"n\">p99.9</th><th scope=\"col\" class=\"n\">max</th><th scope=\"col\">min to max</th></tr></thead><tbody>\n",
     );
