@@ -206,9 +206,9 @@ fn packed(rng: &mut Rng, len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len + 65_536);
     while out.len() < len {
         out.extend_from_slice(b"5 0 obj << /Length 6 0 R /Filter /FlateDecode >> stream\n");
-        out.extend((0..24_000 + rng.below(20_000)).map(|_| rng.next_u64() as u8));
+        out.extend((0..24_000 + rng.below(12_000)).map(|_| rng.next_u64() as u8));
         out.extend_from_slice(b"\nendstream endobj\n");
-        for n in 0..260 + rng.below(120) {
+        for n in 0..620 + rng.below(200) {
             out.extend_from_slice(format!("{:010} 00000 n {}\n", n * 173 + rng.below(90), pick(rng, &words)).as_bytes());
         }
     }

@@ -8,7 +8,7 @@ use super::{Asked, Put, describe, expect, fail, hang_up, pass};
 use crate::conformance::corpus::Kind;
 use crate::conformance::verdict::{Outcome, Verdict};
 use crate::conformance::wire::assemble::Incoming;
-use crate::conformance::wire::deflate::Agreement;
+use crate::conformance::wire::deflate::{Agreement, Inflater};
 use crate::conformance::wire::link::{Heard, Link};
 
 /// D.1, D.2.13: an offer, and the rule its answer must keep.
@@ -127,6 +127,9 @@ pub(super) async fn context(asked: &Asked<'_>) -> Put {
     if missing {
         let why = "it accepted the offer without the parameter asked for";
         return Ok((fail(why), link.record.render()));
+    }
+    if let Some(agreed) = agreement {
+        link.assembler.inflater = Some(Inflater::strict(agreed.server_window(), agreed.server_no_context_takeover));
     }
     let messages = messages(asked.word(0), &mut link);
     let mut packer = link.deflater();

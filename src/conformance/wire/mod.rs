@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod deflate;
 pub mod frame;
 pub mod http;
+pub mod inflate;
 pub mod link;
 pub mod reader;
 pub mod record;
