@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::base::Flaws;
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 
 /// One observation. Instants are the instrument's own readings of one monotonic clock.
@@ -44,6 +45,8 @@ pub enum Event<'a> {
     Beat { conn: ConnId, at: Instant },
     /// The server sent a protocol ping (answered at once, always).
     ServerPing { conn: ConnId, at: Instant },
+    /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
+    Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
     Closed { conn: ConnId, at: Instant, closure: Closure, detail: &'a str },
     /// A reading of the shard's own condition, about ten a second.
@@ -87,40 +90,6 @@ pub struct Copy {
     pub received: Instant,
     /// What was wrong with it.
     pub flaws: Flaws,
-}
-
-/// What was wrong with a copy; empty for an intact one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Flaws(pub u8);
-
-impl Flaws {
-    /// Intact.
-    pub const NONE: Self = Self(0);
-    /// Text became binary or the other way round.
-    pub const OPCODE: Self = Self(1);
-    /// Shorter or longer than sent.
-    pub const LENGTH: Self = Self(2);
-    /// A byte of the padding or the stamp differs.
-    pub const BYTES: Self = Self(4);
-
-    /// True for an intact copy.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether all of `other` is in this.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 /// Why an attempt to connect failed.
