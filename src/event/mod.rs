@@ -80,6 +80,7 @@ impl Event<'_> {
             | Self::AlienPong { at, .. }
             | Self::Beat { at, .. }
             | Self::ServerPing { at, .. }
+            | Self::Leaving { at, .. }
             | Self::Closed { at, .. }
             | Self::Health { at, .. }
             | Self::Interrupted { at, .. } => at,
