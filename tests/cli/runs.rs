@@ -68,9 +68,9 @@ const DISAGREEMENTS: &[(&[&str], &str, &[&str])] = &[
     (&[], "", &[]),
     (&["--fanout", "others"], "", &["delivery"]),
     (&["--fanout", "echo"], "", &["delivery"]),
-    (&["--fault", "drop:rate=0.2"], "", &["delivery"]),
-    (&["--fault", "duplicate:rate=0.2"], "", &["duplicate"]),
-    (&["--fault", "opcode:rate=0.2"], "", &["integrity"]),
+    (&["--fault", "drop,rate=0.2"], "", &["delivery"]),
+    (&["--fault", "duplicate,rate=0.2"], "", &["duplicate"]),
+    (&["--fault", "opcode,rate=0.2"], "", &["integrity"]),
     (&["--heartbeat", "off"], "[checks.heartbeat]\nevery = \"400ms\"\nexpect = { json = { type = 1 } }\n", &["heartbeat"]),
     (&["--greeting", "off"], "[checks.pong]\nsend = \"pong?\"\nexpect = \"pong!\"\nevery = \"500ms\"\n", &["pong"]),
 ];

@@ -23,7 +23,7 @@ fn every_shipped_scenario_plans_and_is_a_lesson() {
         assert!(text.starts_with("#:schema "), "{} points editors at its schema", file.display());
         assert!(text.contains("# Lesson: "), "{} teaches something", file.display());
         let ended = wsbench(["plan".as_ref(), file.as_os_str()]).with(0);
-        assert!(ended.stderr.is_empty() && ended.stdout.contains("copies"), "{}{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.is_empty() && ended.stdout.contains("Needs"), "{}{}", ended.stdout, ended.stderr);
     }
 }
 

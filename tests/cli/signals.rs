@@ -31,7 +31,7 @@ fn a_second_interrupt_leaves_at_once_and_leaves_no_half_report() {
     let directory = scratch();
     let out = directory.path().join("results");
     // A server that holds every copy back keeps the drain busy for minutes.
-    let server = Serving::with(&["--fault", "delay:ms=600000"]);
+    let server = Serving::with(&["--fault", "delay=600s"]);
     let path = scenario(directory.path(), &format!("{LONG}drain = \"10m\"\n[checks.delivery]\nwithin = \"10m\"\n"));
     let mut run = Running::start(command(["run", &path, "--url", &server.url, "--out", out.to_str().expect("plain")]));
     run.wait_for_note("steady");
