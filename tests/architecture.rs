@@ -39,6 +39,10 @@ const FLOORS: &[Floor] = &[
     edge("cli", &["*"]),
 ];
 
+/// Imports that break the table and are right all the same, each with its reason. One that is no longer there must go.
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("src/drive/worker.rs", "scenario", "a worker process is handed the scenario as its parent resolved it, as text, and reads it")];
+
 /// What a pure floor must not name, and where it belongs instead.
 const IMPURE: &[(&str, &str)] = &[
     ("tokio::", "waiting belongs to `drive`, `conformance` or `cli`"),
@@ -93,11 +97,14 @@ fn every_module_stands_on_a_floor() {
 #[test]
 fn floors_import_only_what_lies_below() {
     let mut complaints = Complaints::default();
+    let mut used = Vec::new();
     for file in rust_files("src") {
         let Some(floor) = floor_of(&module_of(&file)) else { continue };
         let text = read(&file);
         for (line, path) in imports(&file, &code(&text)) {
-            if !may_import(floor, &path) {
+            if let Some(exception) = EXCEPTIONS.iter().find(|(at, what, _)| *at == file && *what == path) {
+                used.push(exception);
+            } else if !may_import(floor, &path) {
                 let advice = format!(
                     "`{}` may not know `{path}`; it may import {}. Move the shared value down a floor, or hand it in as an argument",
                     floor.module,
@@ -105,6 +112,11 @@ fn floors_import_only_what_lies_below() {
                 );
                 complaints.add(&file, line, &advice);
             }
+        }
+    }
+    for exception in EXCEPTIONS {
+        if !used.contains(&exception) {
+            complaints.add(exception.0, 0, &format!("no longer imports `{}`: take it out of EXCEPTIONS", exception.1));
         }
     }
     complaints.raise();
@@ -290,6 +302,8 @@ fn floor_of(module: &str) -> Option<&'static Floor> {
 /// Whether a floor may name `path` (its first one or two segments behind `crate::`).
 fn may_import(floor: &Floor, path: &str) -> bool {
     let first = path.split("::").next().unwrap_or(path);
+    // The model's chief type under its short name.
+    let path = if path == "scenario::Scenario" { "scenario::model" } else { path };
     let known = FLOORS.iter().any(|floor| floor.module == first);
     !known || first == floor.module || floor.may_import.iter().any(|allowed| *allowed == "*" || *allowed == first || *allowed == path)
 }
