@@ -3,11 +3,14 @@
 
 use serde_json::{Value, json};
 
+pub(super) mod session;
+
 use super::error::nearest;
 use super::node::{Kind, Node};
 use super::typed::{Any, Keys, Named, OneOrMany, Reader, Share, Spot, Toggle, Typed, table, unknown_key};
 use crate::base::{ByteSize, Rate, Span};
 use crate::scenario::model::Metric;
+use session::connected;
 
 table! {
     /// A wsbench scenario: whom to test, with how many clients, what they publish, and what is asked of the server.
@@ -16,6 +19,28 @@ table! {
         name: String,
         /// What it teaches or checks, in a sentence.
         description: String,
+        /// Presets this scenario builds on: names from `wsbench presets`, or files.
+        r#use: OneOrMany<String>,
+        /// Variables for the templates: texts, or { hmac_sha256 = …, key = … }, { sha256 = … }, { md5 = … }.
+        vars: Named<session::VarTyped>,
+        /// How clients are divided over rooms: a number, or { count, by, skew }, or { column }.
+        rooms: session::RoomsTyped,
+        /// Rows of values for the clients.
+        feeder: session::FeederTable,
+        /// How the server speaks: how a publication becomes a message, and which messages are copies.
+        dialect: session::DialectTable,
+        /// What every client does on opening, step by step; it is ready when this is done.
+        script: Vec<Spot<session::StepTable>>,
+        /// What every client sends before it closes.
+        on_close: Vec<Spot<session::SendTyped>>,
+        /// What every client answers by itself, or sends by the clock.
+        reply: Vec<Spot<session::ReplyTable>>,
+        /// Messages that mean nothing: join and leave notices, presence, acknowledgements.
+        ignore: Vec<Spot<session::IgnoreRule>>,
+        /// How the server's heartbeat looks, checked or not; what [checks.heartbeat] leaves out is taken from here.
+        heartbeat: Heartbeat,
+        /// How its application ping looks; what [checks.pong] leaves out is taken from here.
+        ping: session::PingTable,
         /// Whom the run is against; without a url the built-in reference server.
         target: Target,
         /// Who connects: one table, or several groups with [[clients]].
@@ -29,45 +54,53 @@ table! {
     }
 }
 
-table! {
-    /// Whom the run is against.
+connected! {
+    /// Whom the run is against, and how every client connects.
     Target {
         /// A ws:// or wss:// URL. Left out: the built-in reference server on a free loopback port.
         url: String,
-        /// Accept any TLS certificate.
-        insecure: bool,
-        /// Limit for TCP, TLS and WebSocket handshake together. Default: 10s.
-        connect_timeout: Span,
     }
 }
 
-table! {
+connected! {
     /// Clients that are alike.
     Clients {
         /// The group's name in reports. Default: clients, or clients-1, clients-2, …
         name: String,
         /// How many connections. At least 1.
         count: u32,
+        /// Another URL than that of [target]; may have variables.
+        url: String,
         /// How fast they connect. Default: 500/s.
         connect_rate: Rate,
-        /// Limit for TCP, TLS and WebSocket handshake together. Default: that of [target].
-        connect_timeout: Span,
         /// What the server says first: a text, { json = … }, or false for nothing at all. Left out: anything is allowed.
         greeting: Greeting,
-        /// Headers added to the handshake.
-        headers: Named<String>,
-        /// Subprotocols offered, in order of preference.
-        subprotocols: Vec<Spot<String>>,
-        /// Accept any TLS certificate. Default: that of [target].
-        insecure: bool,
+        /// What these clients do on opening, instead of the scenario's script.
+        script: Vec<Spot<session::StepTable>>,
+        /// What these clients send before they close, instead of the scenario's.
+        on_close: Vec<Spot<session::SendTyped>>,
+        /// Answers besides the scenario's.
+        reply: Vec<Spot<session::ReplyTable>>,
+        /// Ignore rules besides the scenario's.
+        ignore: Vec<Spot<session::IgnoreRule>>,
+        /// These clients are the ones that publish. Default: the first clients of all.
+        publish: bool,
+        /// Whether copies are owed to these clients. Default: true.
+        receives: bool,
+        /// How clients are divided over rooms (the same as `rooms` of the scenario).
+        rooms: session::RoomsTyped,
     }
 }
 
 table! {
     /// What is published, by whom, how fast.
     Publish {
-        /// How many clients publish: the first ones. Default: 1.
+        /// How publications reach the server: on the socket, over http, or by the server itself. Default: socket.
+        via: Word<session::Vias>,
+        /// How many clients publish: the first ones. Default: 1, or all of a group with publish = true.
         publishers: u32,
+        /// The group of clients that publishes.
+        group: String,
         /// When publications leave, over all publishers together.
         pace: Pace,
         /// Size of a payload, the 64-byte stamp included: "128B" or { min, max }. Default: 128B.
@@ -76,6 +109,18 @@ table! {
         encoding: Word<Encodings>,
         /// Who is owed a copy: all clients, or all others than the sender. Default: all.
         audience: Word<Audiences>,
+        /// Over http: the method. Default: POST.
+        method: String,
+        /// Over http: the URL; may have variables.
+        url: String,
+        /// Over http: headers; may have variables.
+        headers: Named<String>,
+        /// Over http: the body, with {stamp} in it. Default: {stamp}.
+        body: session::TextBody,
+        /// Over http: the longest the answer may take. Default: 10s.
+        within: Span,
+        /// By the server: where a publication's id stands. Default: its whole content.
+        id: session::ExtractTyped,
     }
 }
 
@@ -159,13 +204,19 @@ table! {
         /// Limits on latencies: p50, p99, p99.9, max.
         latency: LatencyTable,
         /// Pings are answered.
-        pong: Pong,
+        pong: Toggle<Pong>,
         /// The server's heartbeat keeps its cadence.
-        heartbeat: Heartbeat,
+        heartbeat: Toggle<Heartbeat>,
         /// No connection ends unasked. On by itself.
         survival: bool,
         /// Connections open. On by itself.
         connect: Toggle<Connect>,
+        /// The server chose a subprotocol that was offered. On when any is offered.
+        subprotocol: bool,
+        /// Publications over http are accepted. On when they go over http.
+        publish: bool,
+        /// The server's own broadcasts keep their cadence.
+        feed: Feed,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
     }
@@ -186,8 +237,8 @@ table! {
         every: Span,
         /// The longest an answer may take. Default: half of every, at most 5s.
         within: Span,
-        /// The text sent as application ping.
-        send: String,
+        /// The application ping.
+        send: session::SendTyped,
         /// What answers it.
         expect: Match,
         /// Send protocol pings (RFC 6455 section 5.5.2) too.
@@ -203,6 +254,16 @@ table! {
         /// Beats are the server's protocol pings.
         protocol: bool,
         /// The promised cadence per connection.
+        every: Span,
+        /// How far an interval may be off. Default: a twentieth of every, at least 100ms.
+        tolerance: Span,
+    }
+}
+
+table! {
+    /// The cadence of a server that broadcasts by itself.
+    Feed {
+        /// From broadcast to broadcast.
         every: Span,
         /// How far an interval may be off. Default: a twentieth of every, at least 100ms.
         tolerance: Span,
