@@ -1,5 +1,7 @@
 //! Golden files: every renderer on one fixed report. `UPDATE_GOLDEN=1 cargo test --test report` rewrites them.
 
+#[path = "report/cli.rs"]
+mod command_line;
 #[path = "report/compare.rs"]
 mod comparisons;
 #[path = "report/fixture.rs"]

@@ -2,4 +2,6 @@
 //!
 //! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
 
+pub mod compare;
 pub mod exit;
+pub mod report;

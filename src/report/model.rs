@@ -17,7 +17,7 @@ pub const SCHEMA: &str = "wsbench.report/1";
 /// A whole run as it is told: what was meant, what was concluded, what was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// Always [`SCHEMA`]; a reader that does not know it must refuse the file.
+    /// Always `wsbench.report/1`; a reader that does not know it must refuse the file.
     pub schema: String,
     /// The version of wsbench that wrote it.
     pub wsbench_version: String,

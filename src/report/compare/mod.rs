@@ -28,7 +28,9 @@ use serde::{Deserialize, Serialize};
 use super::{Report, SCHEMA, escape};
 use crate::check::{Finding, Verdict};
 
-pub use render::{github, json, markdown, text};
+pub(in crate::report) use judge::signed;
+pub use render::{github, headline, json, markdown, text};
+pub(in crate::report) use render::{noise, says};
 
 /// The family-wise error rate of every comparison.
 pub const ALPHA: f64 = 0.05;
@@ -42,7 +44,7 @@ pub const COMPARISON_SCHEMA: &str = "wsbench.comparison/1";
 /// What was compared, how, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// Always [`COMPARISON_SCHEMA`].
+    /// Always `wsbench.comparison/1`.
     pub schema: String,
     /// The scenario's name.
     pub scenario: String,
