@@ -1,5 +1,7 @@
 //! Golden files: every renderer on one fixed report. `UPDATE_GOLDEN=1 cargo test --test report` rewrites them.
 
+#[path = "report/cli.rs"]
+mod command_line;
 #[path = "report/compare.rs"]
 mod comparisons;
 #[path = "report/fixture.rs"]
@@ -118,6 +120,7 @@ fn machine_readable_reports() {
     golden("silent.html", &report::html::render(&fixture::silent()));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
+    golden("report.schema.json", &format!("{:#}\n", report::json_schema()));
     golden("metrics.md", &report::metric::docs());
 }
 
@@ -177,4 +180,29 @@ fn a_failed_threshold_turns_the_verdict() {
     let finding = "delivery.p99 < 1us".parse::<Threshold>().expect("parses").judge(&report);
     report.add_findings([finding]);
     assert_eq!((report.verdict, report.exit_code), (Outcome::Fail, 1));
+}
+
+#[test]
+fn real_output_is_valid_by_the_published_schema_and_the_schema_can_refuse() {
+    let validator = jsonschema::validator_for(&report::json_schema()).expect("it is a schema");
+    for report in [fixture::mixed(), fixture::good(), fixture::silent()] {
+        let value: serde_json::Value = serde_json::from_str(&report::json::render(&report)).expect("it is JSON");
+        let errors: Vec<_> = validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        for (pointer, broken) in [
+            ("/schema", serde_json::json!("wsbench.report/2")),
+            ("/verdict", serde_json::json!("maybe")),
+            ("/findings/0/outcome", serde_json::json!("passed")),
+            ("/findings/0/population", serde_json::json!(-1)),
+            ("/summary/copies/owed", serde_json::json!("many")),
+            ("/summary/spread/first/hdr_base64", serde_json::json!(7)),
+        ] {
+            let mut value = value.clone();
+            *value.pointer_mut(pointer).expect(pointer) = broken;
+            assert!(!validator.is_valid(&value), "{pointer}");
+        }
+        let mut value = value.clone();
+        value.as_object_mut().expect("an object").remove("findings");
+        assert!(!validator.is_valid(&value), "findings are required");
+    }
 }
