@@ -163,6 +163,16 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant()).prop_map(|(conn, at)| Event::Beat { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
+        (conn(), instant()).prop_map(|(conn, at)| Event::NoSubprotocol { conn, at }),
+        (conn(), instant(), any::<u64>()).prop_map(|(conn, at, key)| Event::Item { conn, at, key }),
+        (any::<u32>(), any::<u32>(), instant(), any::<u16>()).prop_map(|(publisher, seq, at, status)| Event::Answered {
+            publisher: PublisherId(publisher),
+            seq: Seq(seq),
+            at,
+            status,
+            took: Span::from_nanos(seq.into()),
+            detail: "no",
+        }),
         (instant(), health).prop_map(|(at, reading)| Event::Health { at, reading }),
         (instant(), text()).prop_map(|(at, detail)| Event::Interrupted { at, detail }),
     ]

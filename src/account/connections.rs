@@ -130,6 +130,8 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Ready { conn, .. }
         | Event::NotReady { conn, .. }
         | Event::Leaving { conn, .. }
+        | Event::NoSubprotocol { conn, .. }
+        | Event::Item { conn, .. }
         | Event::Stray { conn, .. }
         | Event::PingSent { conn, .. }
         | Event::Pong { conn, .. }
@@ -138,6 +140,11 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::ServerPing { conn, .. }
         | Event::Closed { conn, .. } => Some(*conn),
         Event::Copy(copy) => Some(copy.conn),
-        Event::Phase { .. } | Event::Sent { .. } | Event::Dropped { .. } | Event::Health { .. } | Event::Interrupted { .. } => None,
+        Event::Phase { .. }
+        | Event::Sent { .. }
+        | Event::Answered { .. }
+        | Event::Dropped { .. }
+        | Event::Health { .. }
+        | Event::Interrupted { .. } => None,
     }
 }

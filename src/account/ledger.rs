@@ -20,6 +20,7 @@ use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 use crate::event::{Copy, Event, Flaws, Phase, StrayKind};
 use crate::plan::Plan;
 use crate::scenario::model::{Audience, Encoding, OrderScope};
+use crate::scenario::template::Vars;
 
 /// The books of one shard while the run lasts. Events of one connection must come in the order they happened; between
 /// connections order does not matter.
@@ -62,6 +63,8 @@ pub struct Ledger {
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) publishers: u32,
+    /// Neither rooms nor groups that do not receive: every member is owed every publication, senders perhaps apart.
+    pub(super) everyone: bool,
     /// From planned to received.
     pub(super) within: Span,
     late_send: Span,
@@ -82,9 +85,10 @@ impl Limits {
             within: checks.delivery.map_or(scenario.phases.drain, |delivery| delivery.within),
             late_send: checks.instrument.late_send,
             total_order: checks.order == Some(OrderScope::Total),
+            everyone: scenario.rooms.is_none() && scenario.groups.iter().all(|group| group.receives),
             others: publish.is_some_and(|publish| publish.audience == Audience::Others),
             text: publish.is_some_and(|publish| publish.encoding == Encoding::Text),
-            ping_text: ping.map(|ping| ping.send.clone().into_bytes()),
+            ping_text: ping.and_then(|ping| ping.send.render(&Vars::default()).ok()),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::send_log::{Boundary, SendLog};
 use super::window::{Gaps, Window, seen_in, unseen};
 use crate::base::{ConnId, Instant, PublisherId, Seq};
 use crate::event::{Phase, StrayKind};
+use crate::plan::Plan;
 
 /// What one client was owed of one publisher: certain between `lo.to` and `hi.from`; where the log was thinned, what lies
 /// within a boundary is owed if it came and contested if it did not.
@@ -85,7 +86,7 @@ impl Ledger {
             return true;
         }
         let first_sent = log.first_sent();
-        if !self.somebody_left && self.last_ready <= first_sent {
+        if self.limits.everyone && !self.somebody_left && self.last_ready <= first_sent {
             let own: u64 = if self.limits.others {
                 let own = |(seat, life): (&Seat, &Life)| (life.is_member()).then(|| log.count(PublisherId(seat.own)));
                 self.seats.iter().zip(&self.lives.lives).filter_map(own).map(u64::from).sum()
@@ -111,16 +112,23 @@ impl Ledger {
         self.copies.received - self.copies.contested_received - self.copies.duplicate - self.copies.stray_copies
     }
 
+    /// Whether this client is not owed this publisher's publications.
+    fn hears_not(&self, seat: &Seat, conn: ConnId, publisher: usize) -> bool {
+        is_own(seat, publisher) || (!self.limits.everyone && !is_owed(&self.plan, publisher, conn))
+    }
+
     /// Copies sent to open members that have not arrived yet.
     fn outstanding(&self, log: &SendLog) -> u64 {
         let counts: Vec<_> = log.counts().collect();
         let first_sent = log.first_sent();
         let mut outstanding = 0;
-        for (seat, life) in self.seats.iter().zip(&self.lives.lives).filter(|(_, life)| life.is_member()) {
+        let members = self.seats.iter().zip(&self.lives.lives).enumerate();
+        for (slot, (seat, life)) in members.filter(|(_, (_, life))| life.is_member()) {
+            let conn = self.slots.conn(slot);
             for (publisher, window) in seat.windows.iter().enumerate() {
                 let (_, count) = counts[publisher];
                 let gaps = gaps_of(seat, publisher);
-                if is_own(seat, publisher) || (gaps.is_none() && window.holds_all_of(count)) {
+                if self.hears_not(seat, conn, publisher) || (gaps.is_none() && window.holds_all_of(count)) {
                     continue;
                 }
                 let lo = if life.ready <= first_sent { Boundary::exact(0) } else { log.sent_from(publisher, life.ready) };
@@ -157,7 +165,9 @@ impl Ledger {
                 seat.windows = windows;
             }
             if life.ready < Instant::FAR {
-                let sums = client(seat, &life, conn, &closing, &mut self.copies);
+                let plan = &self.plan;
+                let elsewhere = |publisher: usize| !self.limits.everyone && !is_owed(plan, publisher, conn);
+                let sums = client(seat, &life, conn, &closing, elsewhere, &mut self.copies);
                 let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
                 moved.add_client(seat, sums, exact, conn, &mut self.copies, &mut bounds);
             }
@@ -191,6 +201,10 @@ impl Ledger {
     }
 }
 
+fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
+    u32::try_from(publisher).is_ok_and(|p| plan.is_owed(PublisherId(p), conn))
+}
+
 fn is_own(seat: &Seat, publisher: usize) -> bool {
     seat.own as usize == publisher
 }
@@ -200,13 +214,20 @@ fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
 }
 
 /// One client over all publishers.
-fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies) -> Sums {
+fn client(
+    seat: &mut Seat,
+    life: &Life,
+    conn: ConnId,
+    closing: &Closing<'_>,
+    elsewhere: impl Fn(usize) -> bool,
+    copies: &mut Copies,
+) -> Sums {
     seat.sit(u32::try_from(closing.counts.len()).unwrap_or(u32::MAX));
     let mut sums = Sums::default();
     let always_there = closing.is_static(life);
     for (publisher, window) in seat.windows.iter().enumerate() {
         let (known, count) = closing.counts[publisher];
-        if is_own(seat, publisher) {
+        if is_own(seat, publisher) || elsewhere(publisher) {
             continue;
         }
         let gaps = gaps_of(seat, publisher);

@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::gauge::Gauge;
 use super::run::{DriveError, Options};
 use super::shard::{self, Directive, Start, Word};
-use super::target::Target;
+use super::target::{Target, Trust};
 use super::worker;
 
 /// How long a member may take to answer before it counts as lost. Closing handshakes take at most five seconds, settling 25
@@ -52,7 +52,8 @@ impl Crew {
         }
         let of = options.threads.clamp(1, plan.connections);
         let shares: Vec<Share> = (0..of).map(|index| Share { index, of }).collect();
-        Self::threads(plan, &shares, options.targets.into(), options.sources.into(), clock)
+        let trust = options.urls.into_iter().map(|(_, trust)| trust).collect();
+        Self::threads(plan, &shares, options.targets.into(), trust, options.sources.into(), clock)
     }
 
     /// A thread for each share.
@@ -60,6 +61,7 @@ impl Crew {
         plan: &Arc<Plan>,
         shares: &[Share],
         targets: Arc<[Target]>,
+        trust: Vec<Trust>,
         sources: Arc<[IpAddr]>,
         clock: Clock,
     ) -> Result<Self, DriveError> {
@@ -73,6 +75,7 @@ impl Crew {
                 share,
                 clock,
                 targets: targets.clone(),
+                trust: trust.clone(),
                 sources: sources.clone(),
                 gauge: gauge.clone(),
                 directives,

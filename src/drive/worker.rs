@@ -144,13 +144,15 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
     let _ = host::raise_descriptors();
     let scenario = scenario::parse(&orders.scenario, "the run's scenario").map_err(|e| io::Error::other(e.to_string()))?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
-    let mut targets = Vec::new();
+    let (mut targets, mut trusts) = (Vec::new(), Vec::new());
     for (url, insecure, roots) in orders.urls {
-        targets.push(Target::resolve(&url, &Trust { insecure, roots }).await.map_err(io::Error::other)?);
+        let trust = Trust { insecure, roots };
+        targets.push(Target::resolve(&url, &trust).await.map_err(io::Error::other)?);
+        trusts.push(trust);
     }
     let clock = Clock::with_epoch(orders.epoch);
     let before = host::memory_resident().unwrap_or(0);
-    let mut crew = Crew::threads(&plan, &orders.shares, targets.into(), orders.sources.into(), clock).map_err(io::Error::other)?;
+    let mut crew = Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), clock).map_err(io::Error::other)?;
     let mut ramp_memory = 0;
     let mut ticks = tokio::time::interval(READING);
     // A message read in part must not be dropped with the branch that reads it: one task reads, this one chooses.

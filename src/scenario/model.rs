@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::base::{ByteSize, Rate, Span};
 
-pub use super::body::{Body, Count, Piece};
+pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};

@@ -16,7 +16,8 @@ fn signal(child: &Child, signal: Signal) {
 /// Starts a long run and returns when it is in the given phase.
 fn started(desk: &Desk, phase: &str) -> Child {
     let file = desk.scenario(&QUICK.replace("500ms", "1h"));
-    let mut child = desk.command(&["run", file, "--out", "results"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        desk.command(&["run", file, "--out", "results"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
     assert!(lines.by_ref().any(|line| line.contains(phase)), "it never came to {phase}");
     std::thread::spawn(move || lines.for_each(drop));

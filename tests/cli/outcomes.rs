@@ -51,7 +51,8 @@ fn a_sender_left_out_is_missing_unless_the_scenario_says_so() {
 #[test]
 fn the_same_seed_gives_the_same_plan() {
     let desk = Desk::new();
-    let file = desk.scenario(&QUICK.replace("pace = { rate = \"40/s\" }", "pace = { poisson = \"40/s\" }\nsize = { min = \"64B\", max = \"512B\" }"));
+    let file = desk
+        .scenario(&QUICK.replace("pace = { rate = \"40/s\" }", "pace = { poisson = \"40/s\" }\nsize = { min = \"64B\", max = \"512B\" }"));
     let bytes = |seed: &str| desk.run(&["run", file, "--seed", seed, "--format", "json"]).json()["summary"]["publications"].clone();
     let (first, second, other) = (bytes("7"), bytes("7"), bytes("8"));
     assert_eq!((&first["planned"], &first["bytes"]), (&second["planned"], &second["bytes"]));

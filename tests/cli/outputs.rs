@@ -35,7 +35,8 @@ fn the_files_say_what_the_terminal_says() {
     let ran = desk.run(&["run", file, "--out", "results", "--format", "json"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let results = desk.path("results");
-    let mut names: Vec<_> = std::fs::read_dir(&results).expect("there").map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&results).expect("there").map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort();
     assert_eq!(names, ["percentiles.csv", "report.json", "scenario.toml", "timeline.csv"]);
     assert_eq!(report(&results), ran.json());
@@ -56,7 +57,12 @@ fn the_files_say_what_the_terminal_says() {
 fn a_reader_that_leaves_is_no_error() {
     let desk = Desk::new();
     let file = desk.scenario(QUICK);
-    let mut child = desk.command(&["run", file, "-q"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut child = desk
+        .command(&["run", file, "-q"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
