@@ -13,6 +13,8 @@ mod matcher;
 pub mod model;
 mod node;
 mod preset;
+#[cfg(test)]
+mod presets_test;
 mod resolve;
 mod schema;
 pub mod session;
