@@ -4,3 +4,4 @@
 
 pub mod exit;
 pub mod plan;
+pub mod presets;
