@@ -250,6 +250,7 @@ fn heartbeats_are_seen_and_answered_as_recorded() {
 /// What the recorded client sent to publish, against what the preset sends.
 #[test]
 fn publications_are_the_frames_that_real_clients_sent() {
+    let own = regex::Regex::new(r#""user":"\w+"|\[16,\d+|"id":\d+|^\["1","\d+"|\s"#).expect("a pattern");
     for ((name, text), variables) in RECORDED {
         let scenario = scenario(name, variables);
         let first = conversation(text).into_iter().find_map(|l| match l.kind {
@@ -271,10 +272,7 @@ fn publications_are_the_frames_that_real_clients_sent() {
         // Numbers of requests and names of users are the client's own.
         let plain = |bytes: &[u8]| {
             let text: String = bytes.iter().map(|b| char::from(*b)).collect();
-            let text = regex::Regex::new(r#""user":"\w+"|\[16,\d+|"id":\d+|^\["1","\d+"|\s"#)
-                .expect("a pattern")
-                .replace_all(&text, "")
-                .into_owned();
+            let text = own.replace_all(&text, "").into_owned();
             text.replace("\\\"", "\"")
         };
         assert_eq!(plain(&ours), plain(&recorded), "{name}");
