@@ -64,6 +64,18 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Publications of warm-up and steady state together.
+    #[must_use]
+    pub const fn publications(&self) -> u64 {
+        self.warm_up.publications + self.steady.publications
+    }
+
+    /// Copies owed of both phases together.
+    #[must_use]
+    pub const fn copies(&self) -> u64 {
+        self.warm_up.copies.saturating_add(self.steady.copies)
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "display values")]
     pub(super) fn of(plan: &Plan) -> Self {
         let table = plan.timetable();

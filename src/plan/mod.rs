@@ -89,6 +89,24 @@ impl Plan {
         None
     }
 
+    /// The place of connection `c`'s group among the scenario's groups; the last one for a connection that is not of this plan.
+    #[must_use]
+    pub fn group_index(&self, c: ConnId) -> usize {
+        let mut within = c.0;
+        let last = self.scenario.groups.len().saturating_sub(1);
+        self.scenario
+            .groups
+            .iter()
+            .take(last)
+            .take_while(|group| {
+                within.checked_sub(group.count).is_some_and(|rest| {
+                    within = rest;
+                    true
+                })
+            })
+            .count()
+    }
+
     /// When connection `c` is opened, after the start of the ramp. Groups connect side by side, each at its own rate.
     #[must_use]
     pub fn connect_after(&self, c: ConnId) -> Span {
