@@ -3,6 +3,7 @@
 //! `schema.rs` mirrors what is typed, `model.rs` is what is meant, and only the second travels.
 //! Must never know a plan, a socket or a clock.
 
+pub mod behaviour;
 pub mod body;
 mod capture;
 mod connection;
@@ -13,6 +14,8 @@ mod matcher;
 pub mod model;
 mod node;
 mod preset;
+#[cfg(test)]
+mod presets_test;
 mod resolve;
 mod schema;
 pub mod session;

@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::base::{ByteSize, Rate, Span};
 
+pub use super::behaviour::{Behaviour, HttpStep, Reply, Request, Step as ScriptStep, Trigger};
 pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
-pub use super::session::{Behaviour, HttpStep, Reply, Step as ScriptStep, Trigger};
 pub use super::template::Template;
 
 /// A whole scenario.
@@ -349,7 +349,7 @@ pub enum OrderScope {
 }
 
 /// A latency that is measured and can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// sent − planned: ours.

@@ -52,8 +52,8 @@ fn step(spot: &Spot<StepTable>, names: &Names, r: &mut Reader) -> Option<ScriptS
         r.fail(&spot.at, "a step does one thing", "exactly one of: send, expect, wait, http");
         return None;
     }
-    let waits = spot.expect.is_some() || spot.http.is_some();
-    for at in [spot.within.as_ref().map(|s| &s.at), spot.capture.as_ref().map(|s| &s.at)].into_iter().flatten().filter(|_| !waits) {
+    let stray = spot.within.as_ref().map(|s| &s.at).or(spot.capture.as_ref().map(|s| &s.at));
+    if let (Some(at), None, None) = (stray, &spot.expect, &spot.http) {
         r.fail(at, "`within` and `capture` go with `expect` and `http`", "leave it out, or put it into the step that waits");
         return None;
     }

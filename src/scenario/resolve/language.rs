@@ -52,23 +52,48 @@ fn good_name(name: &str, at: &At, r: &mut Reader) -> bool {
     plain
 }
 
+/// Definitions may use one another in any order, but not in a circle. They are kept by name.
 fn variables(document: &schema::Document, names: &mut Names, r: &mut Reader) -> Vec<Variable> {
+    let all = document.vars.iter().flat_map(|v| &v.0);
+    let mut waiting: Vec<&(String, Spot<VarTyped>)> = all.filter(|(name, spot)| good_name(name, &spot.at, r)).collect();
     let mut list = Vec::new();
-    for (name, spot) in document.vars.iter().flat_map(|v| &v.0) {
-        if !good_name(name, &spot.at, r) {
-            continue;
+    while !waiting.is_empty() {
+        let free: Vec<usize> = (0..waiting.len()).filter(|i| !waiting.iter().any(|(name, _)| mentions(&waiting[*i].1, name))).collect();
+        if free.is_empty() {
+            let (name, spot) = waiting[0];
+            r.fail(
+                &spot.at,
+                format!("{{{name}}} is defined by itself, in a circle"),
+                "a variable may use others, but not itself through them",
+            );
+            break;
         }
-        let Some((of, compute)) = variable(spot, names, r) else { continue };
-        let how = match &compute {
-            None => Computation::Text,
-            Some(Compute::Md5) => Computation::Md5,
-            Some(Compute::Sha256) => Computation::Sha256,
-            Some(Compute::HmacSha256(key)) => Computation::HmacSha256 { key: key.clone() },
-        };
-        names.defined.insert(name.clone(), Arc::new(Definition { of: of.clone(), how }));
-        list.push(Variable { name: name.clone(), of, compute });
+        for i in free.into_iter().rev() {
+            let (name, spot) = waiting.remove(i);
+            let Some((of, compute)) = variable(spot, names, r) else { continue };
+            let how = match &compute {
+                None => Computation::Text,
+                Some(Compute::Md5) => Computation::Md5,
+                Some(Compute::Sha256) => Computation::Sha256,
+                Some(Compute::HmacSha256(key)) => Computation::HmacSha256 { key: key.clone() },
+            };
+            names.defined.insert(name.clone(), Arc::new(Definition { of: of.clone(), how }));
+            list.push(Variable { name: name.clone(), of, compute });
+        }
     }
+    list.sort_by(|a, b| a.name.cmp(&b.name));
     list
+}
+
+/// Whether a definition uses `{name}`.
+fn mentions(spot: &Spot<VarTyped>, name: &str) -> bool {
+    let texts: Vec<&str> = match &spot.value {
+        VarTyped::Text(text) => vec![text],
+        VarTyped::Table(t) => {
+            [&t.text, &t.md5, &t.sha256, &t.hmac_sha256, &t.key].into_iter().flatten().map(|s| s.value.as_str()).collect()
+        }
+    };
+    texts.iter().any(|text| text.contains(&format!("{{{name}}}")) || text.contains(&format!("{{{name}|")))
 }
 
 fn variable(spot: &Spot<VarTyped>, names: &Names, r: &mut Reader) -> Option<(Template, Option<Compute>)> {
