@@ -33,7 +33,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             headers: Vec::new(),
             subprotocols: Vec::new(),
         }],
-        publish: (publishers > 0).then(|| Publish {
+        publish: (publishers > 0).then_some(Publish {
             publishers,
             pace: Pace::Constant { rate },
             size: PayloadSize { min: ByteSize(128), max: ByteSize(128) },
