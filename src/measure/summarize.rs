@@ -254,6 +254,7 @@ fn timeline(account: &Account) -> Timeline {
             delivery_max_ns: row.delivery.max(),
             send_lag_max_ns: row.send_lag_max.map(Span::as_nanos),
             loop_lag_max_ns: row.loop_lag_max.map(Span::as_nanos),
+            ..TimelineRow::default()
         }
     });
     Timeline { row_ns, rows: rows.collect() }
