@@ -70,9 +70,8 @@ impl Ledger {
                 self.pulse.beat(slot, conn, life.opened, at);
             }
             Event::ServerPing { at, .. } => {
-                if self.pulse.server_ping(slot, conn, life.opened, at) {
-                    self.rows.at(at).beats += 1;
-                }
+                let is_beat = self.pulse.server_ping(slot, conn, life.opened, at);
+                self.rows.at(at).beats += u64::from(is_beat);
             }
             _ => {}
         }

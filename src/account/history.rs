@@ -34,7 +34,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             subprotocols: Vec::new(),
             insecure: false,
         }],
-        publish: (publishers > 0).then(|| Publish {
+        publish: (publishers > 0).then_some(Publish {
             publishers,
             pace: Pace::Constant { rate },
             size: PayloadSize { min: ByteSize(128), max: ByteSize(128) },

@@ -210,7 +210,7 @@ fn is_own(seat: &Seat, publisher: usize) -> bool {
 }
 
 fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
-    seat.gaps.as_ref()?.get(&u32::try_from(publisher).ok()?)
+    seat.gaps.get(&u32::try_from(publisher).ok()?)
 }
 
 /// One client over all publishers.
