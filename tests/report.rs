@@ -121,6 +121,7 @@ fn machine_readable_reports() {
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
     golden("report.schema.json", &format!("{:#}\n", report::json_schema()));
+    golden("prometheus.md", &report::prometheus::docs());
     golden("metrics.md", &report::metric::docs());
 }
 
@@ -205,4 +206,21 @@ fn real_output_is_valid_by_the_published_schema_and_the_schema_can_refuse() {
         value.as_object_mut().expect("an object").remove("findings");
         assert!(!validator.is_valid(&value), "findings are required");
     }
+}
+
+#[test]
+fn the_dashboard_asks_only_for_metrics_there_are_and_leaves_none_out() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ci/grafana/wsbench.json");
+    let dashboard = std::fs::read_to_string(path).expect("it is shipped");
+    let _: serde_json::Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    let asked: std::collections::BTreeSet<&str> = dashboard
+        .match_indices("wsbench_")
+        .map(|(at, _)| dashboard[at..].split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+        .map(|name| name.strip_suffix("_bucket").unwrap_or(name))
+        .collect();
+    let shown =
+        |name: &str| !matches!(name, "wsbench_run_elapsed_seconds" | "wsbench_publications_planned" | "wsbench_connections_opened_total");
+    let known: std::collections::BTreeSet<&str> =
+        report::prometheus::METRICS.iter().map(|row| row.name).filter(|name| shown(name)).collect();
+    assert_eq!(asked, known);
 }
