@@ -185,7 +185,10 @@ impl Chart {
             );
         }
         let mut taken = 0.0;
-        for tick in self.x_scale.ticks() {
+        let mut ticks = self.x_scale.ticks();
+        // On the percentile axis only whole nines are worth a label.
+        ticks.retain(|tick| self.x_kind != Kind::Percentile || (tick.log10() - tick.log10().round()).abs() < 1e-9);
+        for tick in ticks {
             let x = self.place_x(tick);
             let anchor = if x > WIDTH - 40.0 { "e" } else { "x" };
             let label = self.x_kind.tick(tick);

@@ -45,6 +45,11 @@ pub(super) fn render(page: &mut Page, report: &Report) {
     page.raw(&out);
 }
 
+/// Whether there is anything to tell.
+pub(super) fn has_events(report: &Report) -> bool {
+    lanes(report).iter().any(|lane| !lane.events.is_empty())
+}
+
 fn lanes(report: &Report) -> Vec<Lane> {
     let timeline = &report.summary.timeline;
     let lane = |name, ink, of: &dyn Fn(&TimelineRow) -> u64, word: &dyn Fn(u64) -> String| Lane {
