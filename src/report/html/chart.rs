@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::page::{Page, text};
-use super::scale::Scale;
+use super::scale::{Scale, clock_ticks};
 use crate::report::number::{quantity, span};
 
 /// What the values of an axis are.
@@ -185,7 +185,7 @@ impl Chart {
             );
         }
         let mut taken = 0.0;
-        let mut ticks = self.x_scale.ticks();
+        let mut ticks = if self.x_kind == Kind::Clock { clock_ticks(self.x_scale) } else { self.x_scale.ticks() };
         // On the percentile axis only whole nines are worth a label.
         ticks.retain(|tick| self.x_kind != Kind::Percentile || (tick.log10() - tick.log10().round()).abs() < 1e-9);
         for tick in ticks {
