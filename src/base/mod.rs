@@ -1,14 +1,18 @@
 //! The ground floor: instants, spans, rates, sizes, ids, seeds. Plain values with meaning and units;
 //! must never know a clock, a socket, a file or any other floor.
 
+mod flaws;
 mod id;
 mod rate;
 mod seed;
 mod size;
+mod stamp;
 mod time;
 
+pub use flaws::Flaws;
 pub use id::{ConnId, PublisherId, RunId, Seq};
 pub use rate::{Rate, RateError};
 pub use seed::{Rng, Seed};
 pub use size::{ByteSize, SizeError};
+pub use stamp::STAMP_LEN;
 pub use time::{Instant, Span, SpanError};

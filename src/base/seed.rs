@@ -43,7 +43,6 @@ impl Rng {
     }
 
     /// Uniform in `[0, bound)`; 0 for a bound of 0 (Lemire's multiply-shift, bias below 2⁻³² for bounds below 2³²).
-    #[expect(clippy::cast_possible_truncation, reason = "the high word of a 128-bit product")]
     pub const fn below(&mut self, bound: u64) -> u64 {
         ((self.next_u64() as u128 * bound as u128) >> 64) as u64
     }

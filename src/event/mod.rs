@@ -3,8 +3,11 @@
 //!
 //! Must never know a socket, a clock, or what anybody will conclude from an event.
 
+pub mod journal;
+
 use serde::{Deserialize, Serialize};
 
+pub use crate::base::Flaws;
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 
 /// One observation. Instants are the instrument's own readings of one monotonic clock.
@@ -44,12 +47,45 @@ pub enum Event<'a> {
     Beat { conn: ConnId, at: Instant },
     /// The server sent a protocol ping (answered at once, always).
     ServerPing { conn: ConnId, at: Instant },
+    /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
+    Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
     Closed { conn: ConnId, at: Instant, closure: Closure, detail: &'a str },
     /// A reading of the shard's own condition, about ten a second.
     Health { at: Instant, reading: Health },
     /// The run was cut short (Ctrl-C, a lost worker, a limit reached). `detail` is for people.
     Interrupted { at: Instant, detail: &'a str },
+}
+
+impl Event<'_> {
+    /// When it was observed; for [`Event::Sent`] and [`Event::Copy`] when it was sent or received. A phase may be told ahead of its
+    /// instant.
+    #[must_use]
+    #[inline]
+    pub const fn at(&self) -> Instant {
+        match *self {
+            Self::Copy(Copy { received, .. }) => received,
+            Self::Sent { sent, .. } => sent,
+            Self::Phase { at, .. }
+            | Self::Connecting { at, .. }
+            | Self::ConnectFailed { at, .. }
+            | Self::Opened { at, .. }
+            | Self::Greeting { at, .. }
+            | Self::Ready { at, .. }
+            | Self::NotReady { at, .. }
+            | Self::Dropped { at, .. }
+            | Self::Stray { at, .. }
+            | Self::PingSent { at, .. }
+            | Self::Pong { at, .. }
+            | Self::AlienPong { at, .. }
+            | Self::Beat { at, .. }
+            | Self::ServerPing { at, .. }
+            | Self::Leaving { at, .. }
+            | Self::Closed { at, .. }
+            | Self::Health { at, .. }
+            | Self::Interrupted { at, .. } => at,
+        }
+    }
 }
 
 /// The run's phases, in order.
@@ -87,40 +123,6 @@ pub struct Copy {
     pub received: Instant,
     /// What was wrong with it.
     pub flaws: Flaws,
-}
-
-/// What was wrong with a copy; empty for an intact one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Flaws(pub u8);
-
-impl Flaws {
-    /// Intact.
-    pub const NONE: Self = Self(0);
-    /// Text became binary or the other way round.
-    pub const OPCODE: Self = Self(1);
-    /// Shorter or longer than sent.
-    pub const LENGTH: Self = Self(2);
-    /// A byte of the padding or the stamp differs.
-    pub const BYTES: Self = Self(4);
-
-    /// True for an intact copy.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether all of `other` is in this.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 /// Why an attempt to connect failed.

@@ -1,0 +1,200 @@
+//! Payloads: a stamp and its padding, written and recognised. The padding is a pure function of the stamp's checksum, so a
+//! copy that was cut, stretched or altered is seen without keeping what was sent.
+
+use memchr::memmem;
+
+use crate::base::{Flaws, RunId, STAMP_LEN};
+
+use super::stamp::{self, MAGIC, Stamp};
+
+const TABLE: usize = 4096;
+
+/// Padding of text payloads: capitals and digits, nothing to escape, and never the magic.
+static TEXT: [u8; 2 * TABLE] = table(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", 32);
+
+/// Padding of binary payloads: half of it no UTF-8, so that a server that takes bytes for text shows.
+static BINARY: [u8; 2 * TABLE] = table(b"\x00\x01\x7f\x80\x81\xbf\xc0\xc1\xf5\xff\xfe\xed\xa0\xed\xbf\x1b\"\\\n\r<>&'%+ABCDEF", 32);
+
+/// The same stretch twice over, so that any offset below `TABLE` has `TABLE` bytes behind it.
+const fn table(alphabet: &[u8; 32], len: u64) -> [u8; 2 * TABLE] {
+    let mut out = [0; 2 * TABLE];
+    let mut state = 0x5742_u64;
+    let mut i = 0;
+    while i < TABLE {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let byte = alphabet[((state >> 40) % len) as usize];
+        out[i] = byte;
+        out[i + TABLE] = byte;
+        i += 1;
+    }
+    out
+}
+
+/// The pieces of the padding that follows from `checksum`: `len` bytes in stretches of at most `TABLE`.
+fn pieces(checksum: u32, len: usize, text: bool) -> impl Iterator<Item = &'static [u8]> {
+    let table = if text { &TEXT } else { &BINARY };
+    (0..len.div_ceil(TABLE)).map(move |piece| {
+        let offset = (checksum as usize).wrapping_add(piece * 617) % TABLE;
+        &table[offset..offset + TABLE.min(len - piece * TABLE)]
+    })
+}
+
+/// Appends the stamp and its padding to `out`.
+pub fn write(out: &mut Vec<u8>, stamp: &Stamp, text: bool) {
+    let encoded = stamp.encode();
+    out.extend_from_slice(&encoded);
+    let checksum = Stamp::decode(&encoded).map_or(0, |read| read.checksum);
+    for piece in pieces(checksum, stamp.padding as usize, text) {
+        out.extend_from_slice(piece);
+    }
+}
+
+/// What a received message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recognised {
+    /// A copy of a publication, with whatever is wrong with it.
+    Copy(Stamp, Flaws),
+    /// A stamp's magic stands there, but the stamp cannot be read.
+    Unreadable,
+    /// No stamp.
+    Nothing,
+}
+
+/// Recognises a message that should be a payload and nothing else, as a server that relays messages unchanged gives it.
+/// `text` is the opcode it came with, `sent_text` the one it was sent with. `run` is ours: a damaged stamp is only put
+/// right when it then names this run.
+#[inline]
+#[must_use]
+pub fn recognise(message: &[u8], text: bool, sent_text: bool, run: RunId) -> Recognised {
+    let opcode = if text == sent_text { Flaws::NONE } else { Flaws::OPCODE };
+    if let Some(head) = message.first_chunk::<STAMP_LEN>()
+        && let Some(read) = Stamp::decode(head)
+    {
+        let padding = &message[STAMP_LEN..];
+        let flaws = if padding.len() == read.stamp.padding as usize && padding_matches(padding, read.checksum, sent_text) {
+            opcode
+        } else {
+            opcode.with(padding_flaws(padding, &read, sent_text))
+        };
+        return Recognised::Copy(read.stamp, flaws);
+    }
+    recognise_damaged(message, opcode, sent_text, run)
+}
+
+#[inline]
+fn padding_matches(padding: &[u8], checksum: u32, text: bool) -> bool {
+    let table = if text { &TEXT } else { &BINARY };
+    if padding.len() <= TABLE {
+        let offset = checksum as usize % TABLE;
+        return padding == &table[offset..offset + padding.len()];
+    }
+    padding.chunks(TABLE).zip(pieces(checksum, padding.len(), text)).all(|(got, sent)| got == sent)
+}
+
+#[cold]
+fn padding_flaws(padding: &[u8], read: &stamp::Read, text: bool) -> Flaws {
+    let due = read.stamp.padding as usize;
+    let common = padding.len().min(due);
+    let mut flaws = if padding.len() == due { Flaws::NONE } else { Flaws::LENGTH };
+    // Compared piece by piece as written, so that a cut payload shows as cut and not as altered too.
+    let differs = padding[..common].chunks(TABLE).zip(pieces(read.checksum, due, text)).any(|(got, sent)| got != &sent[..got.len()]);
+    if differs {
+        flaws = flaws.with(Flaws::BYTES);
+    }
+    flaws
+}
+
+/// The slow road: a message that does not begin with an intact stamp.
+#[cold]
+fn recognise_damaged(message: &[u8], opcode: Flaws, text: bool, run: RunId) -> Recognised {
+    if let Some(head) = message.first_chunk::<STAMP_LEN>()
+        && let Some(read) = stamp::repair(head)
+        && read.stamp.run == run
+    {
+        let padding = padding_flaws(&message[STAMP_LEN..], &read, text);
+        return Recognised::Copy(read.stamp, opcode.with(Flaws::BYTES).with(padding));
+    }
+    if let Some(at) = memmem::find(message, &MAGIC) {
+        if let Some(text) = message[at..].first_chunk::<STAMP_LEN>()
+            && let Some(read) = Stamp::decode(text)
+        {
+            // Wrapped in something the scenario does not describe: the copy came, but not the bytes that were sent.
+            return Recognised::Copy(read.stamp, opcode.with(Flaws::BYTES).with(Flaws::LENGTH));
+        }
+        return Recognised::Unreadable;
+    }
+    Recognised::Nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Instant, PublisherId, Seq};
+
+    const RUN: RunId = RunId(7);
+
+    fn stamp(padding: u32) -> Stamp {
+        Stamp { run: RUN, publisher: PublisherId(3), seq: Seq(9), planned: Instant::from_nanos(5), sent: Instant::from_nanos(6), padding }
+    }
+
+    fn written(padding: u32, text: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out, &stamp(padding), text);
+        out
+    }
+
+    fn flaws(message: &[u8], text: bool, sent_text: bool) -> Option<Flaws> {
+        match recognise(message, text, sent_text, RUN) {
+            Recognised::Copy(found, flaws) => {
+                assert_eq!((found.publisher, found.seq), (PublisherId(3), Seq(9)));
+                Some(flaws)
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_intact_payload_of_any_size_is_recognised() {
+        for padding in [0, 1, 64, 4095, 4096, 4097, 100_000] {
+            for text in [true, false] {
+                assert_eq!(flaws(&written(padding, text), text, text), Some(Flaws::NONE), "{padding}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_damage_has_its_name() {
+        let good = written(10_000, true);
+        assert_eq!(flaws(&good, false, true), Some(Flaws::OPCODE));
+        assert_eq!(flaws(&good[..good.len() - 1], true, true), Some(Flaws::LENGTH));
+        assert_eq!(flaws(&good[..STAMP_LEN], true, true), Some(Flaws::LENGTH));
+        let longer = [good.as_slice(), b"!"].concat();
+        assert_eq!(flaws(&longer, true, true), Some(Flaws::LENGTH));
+        for at in [0, 3, 20, 60, 63, 64, 5000, good.len() - 1] {
+            let mut flipped = good.clone();
+            flipped[at] ^= 0x01;
+            assert_eq!(flaws(&flipped, true, true), Some(Flaws::BYTES), "byte {at}");
+        }
+        let wrapped = [br#"{"m":""#.as_slice(), &good, br#""}"#].concat();
+        assert!(flaws(&wrapped, true, true).is_some_and(|f| f.has(Flaws::BYTES)));
+    }
+
+    #[test]
+    fn what_is_no_payload() {
+        assert_eq!(recognise(b"something", true, true, RUN), Recognised::Nothing);
+        assert_eq!(recognise(b"", true, true, RUN), Recognised::Nothing);
+        assert_eq!(recognise(&written(0, true)[..40], true, true, RUN), Recognised::Unreadable);
+        let mut two = written(0, true);
+        two[20] ^= 1;
+        two[30] ^= 1;
+        assert_eq!(recognise(&two, true, true, RUN), Recognised::Unreadable);
+    }
+
+    #[test]
+    fn the_padding_never_holds_the_magic() {
+        for table in [&TEXT, &BINARY] {
+            assert!(memmem::find(table.as_slice(), &MAGIC).is_none());
+        }
+        assert!(std::str::from_utf8(&BINARY).is_err());
+    }
+}

@@ -1,0 +1,419 @@
+//! Octets from a server → messages, whatever pieces they arrive in (RFC 6455 sections 5 and 7.1.7).
+//!
+//! Made for one shared read buffer and very many connections: whole frames are handed out where they lie in the caller's
+//! buffer, only a cut frame or an unfinished message is kept, and a connection with nothing unfinished keeps nothing.
+
+use super::close;
+use super::frame::Opcode;
+
+/// A message or control frame. Text is **not** yet known to be UTF-8: a caller that recognises the bytes some other way need not
+/// look twice, every other caller asks [`check_text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A text message.
+    Text(&'a [u8]),
+    /// A binary message.
+    Binary(&'a [u8]),
+    /// To be answered with a pong of the same payload.
+    Ping(&'a [u8]),
+    /// Answers a ping.
+    Pong(&'a [u8]),
+    /// The end; nothing behind it is read. The code is one that may be sent, the reason is UTF-8.
+    Close(Option<u16>, &'a [u8]),
+}
+
+/// How the server broke the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Section 5.2: RSV bits without an extension that gives them a meaning.
+    #[error("a reserved bit is set though no extension was negotiated (RFC 6455 5.2)")]
+    ReservedBit,
+    /// Section 5.2: opcode 3–7 or 11–15.
+    #[error("reserved opcode {0} (RFC 6455 5.2)")]
+    ReservedOpcode(u8),
+    /// Section 5.1: servers do not mask.
+    #[error("a masked frame from a server (RFC 6455 5.1)")]
+    Masked,
+    /// Section 5.2: the shortest form must be used, and the top bit is never set.
+    #[error("a length that is not in its shortest form, or beyond 2^63 (RFC 6455 5.2)")]
+    Length,
+    /// Section 5.5: control frames are whole and at most 125 bytes long.
+    #[error("a fragmented or oversized control frame (RFC 6455 5.5)")]
+    Control,
+    /// Section 5.4: a continuation of nothing, or a new message inside another.
+    #[error("fragments out of order (RFC 6455 5.4)")]
+    Fragments,
+    /// Section 8.1.
+    #[error("text that is not UTF-8 (RFC 6455 8.1)")]
+    NotUtf8,
+    /// Sections 5.5.1, 7.4: a Close payload of one byte, or a code that may not be sent.
+    #[error("a malformed Close frame (RFC 6455 5.5.1, 7.4)")]
+    Close,
+    /// Beyond the limit given (section 10.4).
+    #[error("a frame or message larger than the limit of {0} bytes (RFC 6455 10.4)")]
+    TooBig(u64),
+}
+
+impl Violation {
+    /// The code to close with (section 7.4.1).
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::NotUtf8 => close::NOT_UTF8,
+            Self::TooBig(_) => close::TOO_BIG,
+            _ => close::PROTOCOL,
+        }
+    }
+}
+
+/// Whether `bytes` are UTF-8, as a text message must be (section 8.1).
+///
+/// # Errors
+/// [`Violation::NotUtf8`] when they are not.
+pub fn check_text(bytes: &[u8]) -> Result<(), Violation> {
+    simdutf8::basic::from_utf8(bytes).map(drop).map_err(|_| Violation::NotUtf8)
+}
+
+/// The state of reading one connection. Forty bytes when nothing is unfinished.
+#[derive(Debug)]
+pub struct Reader {
+    /// The beginning of a frame whose rest has not come.
+    cut: Vec<u8>,
+    /// The fragments so far of a message whose last one has not come.
+    message: Option<Box<Fragments>>,
+    limit: u32,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Fragments {
+    text: bool,
+    bytes: Vec<u8>,
+}
+
+struct Header {
+    fin: bool,
+    opcode: Opcode,
+    /// Bytes of the header itself.
+    head: usize,
+    payload: usize,
+}
+
+impl Reader {
+    /// A reader that refuses frames and messages of more than `limit` bytes.
+    #[must_use]
+    pub const fn new(limit: u32) -> Self {
+        Self { cut: Vec::new(), message: None, limit, closed: false }
+    }
+
+    /// Bytes held back for unfinished frames and messages.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.cut.capacity() + self.message.as_ref().map_or(0, |m| m.bytes.capacity())
+    }
+
+    /// Takes what was read and hands every message that is now complete to `on`, in order.
+    ///
+    /// # Errors
+    /// The first violation, whether found here or returned by `on`. The reader is of no use after that.
+    #[inline]
+    pub fn feed<F>(&mut self, mut bytes: &[u8], mut on: F) -> Result<(), Violation>
+    where
+        F: FnMut(Message<'_>) -> Result<(), Violation>,
+    {
+        if !self.cut.is_empty() {
+            bytes = self.complete_cut(bytes, &mut on)?;
+        }
+        while !self.closed
+            && let Some(header) = self.header(bytes)?
+        {
+            let Some(payload) = bytes.get(header.head..header.head + header.payload) else { break };
+            bytes = &bytes[header.head + header.payload..];
+            self.frame(&header, payload, &mut on)?;
+        }
+        if !bytes.is_empty() && !self.closed {
+            self.cut.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Feeds `bytes` to the cut frame until it is whole; returns what is left of them.
+    #[cold]
+    fn complete_cut<'b, F>(&mut self, mut bytes: &'b [u8], on: &mut F) -> Result<&'b [u8], Violation>
+    where
+        F: FnMut(Message<'_>) -> Result<(), Violation>,
+    {
+        while !bytes.is_empty() && !self.closed {
+            let want = match self.header(&self.cut)? {
+                Some(header) => header.head + header.payload,
+                None => header_len(&self.cut),
+            };
+            let take = (want - self.cut.len()).min(bytes.len());
+            self.cut.extend_from_slice(&bytes[..take]);
+            bytes = &bytes[take..];
+            if let Some(header) = self.header(&self.cut)?
+                && self.cut.len() == header.head + header.payload
+            {
+                let whole = std::mem::take(&mut self.cut);
+                self.frame(&header, &whole[header.head..], on)?;
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The header at the front of `bytes`, as soon as it is whole, checked for all that can be known from it.
+    #[inline]
+    fn header(&self, bytes: &[u8]) -> Result<Option<Header>, Violation> {
+        let [first, second, ..] = *bytes else { return Ok(None) };
+        if first & 0x70 != 0 {
+            return Err(Violation::ReservedBit);
+        }
+        let Some(opcode) = Opcode::from_bits(first & 0x0f) else { return Err(Violation::ReservedOpcode(first & 0x0f)) };
+        let fin = first & 0x80 != 0;
+        if second & 0x80 != 0 {
+            return Err(Violation::Masked);
+        }
+        if opcode.is_control() && (!fin || second > 125) {
+            return Err(Violation::Control);
+        }
+        if second < 126 && u32::from(second) <= self.limit {
+            return Ok(Some(Header { fin, opcode, head: 2, payload: second as usize }));
+        }
+        let (head, payload) = match second {
+            126 => {
+                let Some(len) = bytes.get(2..4) else { return Ok(None) };
+                (4, u64::from(u16::from_be_bytes([len[0], len[1]])))
+            }
+            127 => {
+                let Some(len) = bytes.get(2..10).and_then(<[u8]>::first_chunk) else { return Ok(None) };
+                (10, u64::from_be_bytes(*len))
+            }
+            short => (2, u64::from(short)),
+        };
+        let shortest = if head == 4 {
+            126
+        } else if head == 10 {
+            65536
+        } else {
+            0
+        };
+        if payload < shortest || payload >> 63 != 0 {
+            return Err(Violation::Length);
+        }
+        if payload > u64::from(self.limit) {
+            return Err(Violation::TooBig(u64::from(self.limit)));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most the limit, which is 32 bits wide")]
+        Ok(Some(Header { fin, opcode, head, payload: payload as usize }))
+    }
+
+    #[inline]
+    fn frame<F>(&mut self, header: &Header, payload: &[u8], on: &mut F) -> Result<(), Violation>
+    where
+        F: FnMut(Message<'_>) -> Result<(), Violation>,
+    {
+        match header.opcode {
+            Opcode::Text | Opcode::Binary if self.message.is_some() => Err(Violation::Fragments),
+            Opcode::Text if header.fin => on(Message::Text(payload)),
+            Opcode::Binary if header.fin => on(Message::Binary(payload)),
+            Opcode::Text | Opcode::Binary => {
+                self.message = Some(Box::new(Fragments { text: header.opcode == Opcode::Text, bytes: payload.to_vec() }));
+                Ok(())
+            }
+            Opcode::Continuation => self.continuation(header.fin, payload, on),
+            Opcode::Ping => on(Message::Ping(payload)),
+            Opcode::Pong => on(Message::Pong(payload)),
+            Opcode::Close => {
+                self.closed = true;
+                let (code, reason) = close_payload(payload)?;
+                on(Message::Close(code, reason))
+            }
+        }
+    }
+
+    fn continuation<F>(&mut self, fin: bool, payload: &[u8], on: &mut F) -> Result<(), Violation>
+    where
+        F: FnMut(Message<'_>) -> Result<(), Violation>,
+    {
+        let Some(mut message) = self.message.take() else { return Err(Violation::Fragments) };
+        if message.bytes.len() + payload.len() > self.limit as usize {
+            return Err(Violation::TooBig(u64::from(self.limit)));
+        }
+        message.bytes.extend_from_slice(payload);
+        if !fin {
+            self.message = Some(message);
+            return Ok(());
+        }
+        if message.text { on(Message::Text(&message.bytes)) } else { on(Message::Binary(&message.bytes)) }
+    }
+}
+
+/// How long the header at the front of `cut` will be: two bytes until the length's form is known.
+fn header_len(cut: &[u8]) -> usize {
+    match cut.get(1).map(|second| second & 0x7f) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    }
+}
+
+fn close_payload(payload: &[u8]) -> Result<(Option<u16>, &[u8]), Violation> {
+    match payload {
+        [] => Ok((None, payload)),
+        [_] => Err(Violation::Close),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !close::may_be_sent(code) {
+                return Err(Violation::Close);
+            }
+            check_text(reason)?;
+            Ok((Some(code), reason))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What was handed out, owned.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Seen {
+        Text(Vec<u8>),
+        Binary(Vec<u8>),
+        Ping(Vec<u8>),
+        Pong(Vec<u8>),
+        Close(Option<u16>, Vec<u8>),
+        Broken(Violation),
+    }
+
+    fn read(pieces: &[&[u8]], limit: u32) -> Vec<Seen> {
+        let mut reader = Reader::new(limit);
+        let mut seen = Vec::new();
+        for piece in pieces {
+            let result = reader.feed(piece, |message| {
+                seen.push(match message {
+                    Message::Text(b) => Seen::Text(b.to_vec()),
+                    Message::Binary(b) => Seen::Binary(b.to_vec()),
+                    Message::Ping(b) => Seen::Ping(b.to_vec()),
+                    Message::Pong(b) => Seen::Pong(b.to_vec()),
+                    Message::Close(code, b) => Seen::Close(code, b.to_vec()),
+                });
+                Ok(())
+            });
+            if let Err(violation) = result {
+                seen.push(Seen::Broken(violation));
+                break;
+            }
+        }
+        seen
+    }
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            n @ 0..=125 => out.push(n as u8),
+            n @ 126..=65535 => {
+                out.push(126);
+                out.extend_from_slice(&(n as u16).to_be_bytes());
+            }
+            n => {
+                out.push(127);
+                out.extend_from_slice(&(n as u64).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(payload);
+        out
+    }
+
+    #[test]
+    fn fragments_with_a_ping_between_them() {
+        let bytes = [frame(0x01, b"Hel"), frame(0x89, b"?"), frame(0x80, b"lo"), frame(0x82, &[0xff])].concat();
+        assert_eq!(read(&[&bytes], 1000), [Seen::Ping(b"?".to_vec()), Seen::Text(b"Hello".to_vec()), Seen::Binary(vec![0xff])]);
+    }
+
+    #[test]
+    fn every_violation_is_named() {
+        let long = |first: u8, form: u8, len: u64| {
+            let mut out = vec![first, form];
+            if form == 126 {
+                out.extend_from_slice(&(len as u16).to_be_bytes())
+            } else {
+                out.extend_from_slice(&len.to_be_bytes())
+            }
+            out
+        };
+        for (bytes, violation) in [
+            (frame(0xc1, b"x"), Violation::ReservedBit),
+            (frame(0x83, b""), Violation::ReservedOpcode(3)),
+            (vec![0x81, 0x81, 0, 0, 0, 0, b'x'], Violation::Masked),
+            (long(0x82, 126, 125), Violation::Length),
+            (long(0x82, 127, 65535), Violation::Length),
+            (long(0x82, 127, 1 << 63), Violation::Length),
+            (frame(0x09, b""), Violation::Control),
+            (long(0x89, 126, 126), Violation::Control),
+            (frame(0x80, b""), Violation::Fragments),
+            ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), Violation::Fragments),
+            (frame(0x88, b"x"), Violation::Close),
+            (frame(0x88, &1005_u16.to_be_bytes()), Violation::Close),
+            (frame(0x88, &[3, 0xe8, 0xff]), Violation::NotUtf8),
+            (long(0x82, 127, 1 << 40), Violation::TooBig(70_000)),
+            (frame(0x82, &[0; 70_001]), Violation::TooBig(70_000)),
+            ([frame(0x02, &[0; 60_000]), frame(0x80, &[0; 10_001])].concat(), Violation::TooBig(70_000)),
+        ] {
+            assert_eq!(read(&[&bytes], 70_000).last(), Some(&Seen::Broken(violation)), "{:?}…", &bytes[..bytes.len().min(12)]);
+        }
+        assert!(check_text("日本".as_bytes()).is_ok());
+        assert_eq!(check_text(&[0xc3]), Err(Violation::NotUtf8));
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_close() {
+        let bytes = [frame(0x88, &[3, 0xe8, b'o', b'k']), frame(0x81, b"late")].concat();
+        assert_eq!(read(&[&bytes], 1000), [Seen::Close(Some(1000), b"ok".to_vec())]);
+        assert_eq!(read(&[&frame(0x88, b"")], 1000), [Seen::Close(None, vec![])]);
+    }
+
+    #[test]
+    fn an_idle_reader_holds_nothing() {
+        let mut reader = Reader::new(1 << 20);
+        let bytes = frame(0x82, &[1; 5000]);
+        reader.feed(&bytes[..100], |_| Ok(())).expect("half a frame is no violation");
+        assert!(reader.held() >= 100);
+        reader.feed(&bytes[100..], |_| Ok(())).expect("the other half");
+        assert_eq!(reader.held(), 0);
+        assert!(size_of::<Reader>() <= 40);
+    }
+
+    proptest! {
+        /// Any way of cutting a stream into reads gives the same messages.
+        #[test]
+        fn any_split_gives_the_same(
+            frames in proptest::collection::vec((prop_oneof![Just(0x81_u8), Just(0x82), Just(0x01), Just(0x80), Just(0x00), Just(0x89), Just(0x8a), Just(0x88)], proptest::collection::vec(any::<u8>(), 0..300)), 0..12),
+            noise in proptest::collection::vec(any::<u8>(), 0..6),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let mut bytes: Vec<u8> = frames.iter().flat_map(|(first, payload)| {
+                let payload = if first & 8 != 0 { &payload[..payload.len().min(125)] } else { payload };
+                frame(*first, payload)
+            }).collect();
+            bytes.extend_from_slice(&noise);
+            let whole = read(&[&bytes], 2000);
+            let mut at: Vec<usize> = cuts.iter().map(|c| c.index(bytes.len() + 1)).collect();
+            at.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in at {
+                pieces.push(&bytes[from..cut]);
+                from = cut;
+            }
+            pieces.push(&bytes[from..]);
+            prop_assert_eq!(&read(&pieces, 2000), &whole);
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            prop_assert_eq!(&read(&single, 2000), &whole);
+        }
+    }
+}
