@@ -16,6 +16,7 @@ pub mod markdown;
 pub mod metric;
 mod model;
 mod number;
+pub mod prometheus;
 mod schema;
 pub mod several;
 pub mod tap;

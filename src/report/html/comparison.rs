@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::charts::percentiles;
 use super::findings;
-use super::page::{Page, text};
+use super::page::{Page, badge, text};
 use crate::report::Report;
 use crate::report::compare::{Change, Comparison, Judgement, headline, noise, says};
 use crate::report::text::outcome_word;
@@ -15,10 +15,13 @@ use crate::scenario::model::Metric;
 pub fn render(comparison: &Comparison, base: &[Report], new: &[Report]) -> String {
     let line = headline(comparison);
     let mut page = Page::new(&line);
-    let class = if comparison.limit.is_some() { outcome_word(comparison.verdict) } else { "" };
+    // The first word of the headline is the verdict; with no limit nothing was judged, and it is no badge.
+    let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+    let (class, lead) =
+        if comparison.limit.is_some() { (outcome_word(comparison.verdict), badge(comparison.verdict)) } else { ("", text(word)) };
     page.raw(&format!(
-        "<header class=\"verdict {class}\"><h1>{}</h1><p class=\"meta\">{}</p></header>\n",
-        text(&line),
+        "<header class=\"verdict {class}\"><h1>{lead}<span class=\"what\">{}</span></h1><p class=\"meta\">{}</p></header>\n",
+        text(rest),
         text(&sides(comparison))
     ));
     page.section("changes", "Changes", |page| {
@@ -100,7 +103,7 @@ fn judgement(change: &Change, limit: Option<f64>) -> String {
 fn distances(comparison: &Comparison) -> String {
     let mut out = String::from(
         "<p class=\"hint\">The greatest distance between cumulative curves: 0 alike, 1 apart.</p>\
-         <table><thead><tr><th scope=\"col\">distribution</th><th scope=\"col\" class=\"n\">distance</th>\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Distances\"><table><thead><tr><th scope=\"col\">distribution</th><th scope=\"col\" class=\"n\">distance</th>\
          <th scope=\"col\" class=\"n\">noise alone</th><th scope=\"col\">says</th></tr></thead><tbody>\n",
     );
     for distance in &comparison.distances {
@@ -113,6 +116,6 @@ fn distances(comparison: &Comparison) -> String {
             distance.noise
         );
     }
-    out.push_str("</tbody></table>\n");
+    out.push_str("</tbody></table></div>\n");
     out
 }
