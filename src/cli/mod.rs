@@ -2,6 +2,8 @@
 //!
 //! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
 
+pub mod conformance;
+pub mod conformance_serve;
 pub mod exit;
 pub mod explain;
 mod interrupt;
@@ -49,6 +51,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Tell what a check claims, needs and proves
     Explain(explain::ExplainArgs),
+    /// Judge a server frame by frame: Autobahn's 517 cases and 237 beyond them
+    Conformance(Box<conformance::ConformanceArgs>),
     /// Hold a share of another process's clients
     #[command(name = crate::drive::worker::COMMAND, hide = true)]
     Worker,
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
         Command::Explain(args) => explain::run(&args),
+        Command::Conformance(args) => conformance::run(*args, terminal),
         Command::Worker => worker::run(),
         Command::Plan(args) => plan::run(&args),
     };
