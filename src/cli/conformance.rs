@@ -315,7 +315,12 @@ struct Files {
 impl Files {
     fn open(reports: &Reports) -> Result<Self, Stopped> {
         let open = |place: &Option<PathBuf>| place.as_deref().map(|p| OutputFile::open(p, true)).transpose();
-        Ok(Self { json: open(&reports.json)?, junit: open(&reports.junit)?, html: open(&reports.html)?, markdown: open(&reports.markdown)? })
+        Ok(Self {
+            json: open(&reports.json)?,
+            junit: open(&reports.junit)?,
+            html: open(&reports.html)?,
+            markdown: open(&reports.markdown)?,
+        })
     }
 
     fn write(self, report: &Report) -> Result<(), Stopped> {

@@ -47,7 +47,8 @@ impl Expectations {
             let (fact, remark) = line.split_once('#').unwrap_or((line, ""));
             let mut words = fact.split_whitespace();
             let Some(id) = words.next() else { continue };
-            let outcome = words.next().and_then(Outcome::parse).ok_or_else(|| format!("line {}: `{}` names no outcome", n + 1, fact.trim()))?;
+            let outcome =
+                words.next().and_then(Outcome::parse).ok_or_else(|| format!("line {}: `{}` names no outcome", n + 1, fact.trim()))?;
             if !known(id) {
                 return Err(format!("line {}: there is no case {id}", n + 1));
             }
@@ -75,7 +76,9 @@ impl Expectations {
     /// The file again, made true for a report: its cases rewritten, others and remarks kept.
     #[must_use]
     pub fn bless(&self, report: &Report) -> String {
-        let mut out = String::from("# Known deviations, a case a line; what is not listed must pass. Rewritten by `wsbench conformance --expect FILE --bless`.\n");
+        let mut out = String::from(
+            "# Known deviations, a case a line; what is not listed must pass. Rewritten by `wsbench conformance --expect FILE --bless`.\n",
+        );
         let mut kept = self.lines.clone();
         for row in &report.cases {
             let remark = kept.remove(&row.id).map(|(_, remark)| remark).filter(|r| !r.is_empty());
@@ -99,8 +102,7 @@ mod tests {
     fn report(rows: &[(&str, Outcome)]) -> Report {
         let mut report = super::super::report::tests::sample();
         let model = report.cases[0].clone();
-        report.cases =
-            rows.iter().map(|(id, o)| Row { id: (*id).to_owned(), outcome: o.word().to_owned(), ..model.clone() }).collect();
+        report.cases = rows.iter().map(|(id, o)| Row { id: (*id).to_owned(), outcome: o.word().to_owned(), ..model.clone() }).collect();
         report
     }
 

@@ -9,6 +9,7 @@
 
 pub mod bench;
 pub mod catalogue;
+pub mod clients;
 pub mod corpus;
 pub mod exchange;
 pub mod expect;

@@ -297,8 +297,6 @@ pub enum Verifier {
         /// Whether dropping TCP instead is right.
         drop: bool,
     },
-
-
 }
 
 /// An edited opening handshake.
@@ -380,4 +378,6 @@ pub enum Answer {
     NotUpgraded,
     /// TCP closed without an answer.
     Dropped,
+    /// No answer, and TCP left open.
+    Silent,
 }

@@ -91,12 +91,22 @@ pub(super) async fn pings_between(asked: &Asked<'_>) -> Put {
             Heard::Said(Incoming::Close { code: Some(code @ (1008 | 1009)), .. }) if asked.case.limits => {
                 return answered(&link, Verdict::plain(Outcome::Limit, format!("Close {code} after {pongs} pongs")));
             }
+            Heard::Ended(how) if asked.case.limits && pongs >= 20 => {
+                return answered(
+                    &link,
+                    Verdict::plain(Outcome::NonStrict, format!("a limit of pings without a Close: {how} after {pongs} pongs")),
+                );
+            }
             other => return answered(&link, fail(format!("after {pongs} pongs: {}", describe(&other)))),
         }
     }
     hang_up(asked, &mut link).await;
     // RFC 6455 5.5.3 lets a server answer only the most recent ping.
-    let verdict = if last == Some(count - 1) { pass(format!("{pongs} pongs, then the message")) } else { fail(format!("the last pong was {last:?}")) };
+    let verdict = if last == Some(count - 1) {
+        pass(format!("{pongs} pongs, then the message"))
+    } else {
+        fail(format!("the last pong was {last:?}"))
+    };
     answered(&link, verdict)
 }
 

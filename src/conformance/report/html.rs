@@ -41,7 +41,11 @@ fn filters(out: &mut String) -> String {
     out.push_str("<p>");
     for outcome in Outcome::ALL {
         let class = class(outcome);
-        let _ = write!(out, "<label><input type=\"checkbox\" id=\"f-{class}\" checked> <span class=\"b {class}\">{}</span></label>", outcome.word());
+        let _ = write!(
+            out,
+            "<label><input type=\"checkbox\" id=\"f-{class}\" checked> <span class=\"b {class}\">{}</span></label>",
+            outcome.word()
+        );
         let _ = write!(style, "body:has(#f-{class}:not(:checked)) tr.only-{class}{{display:none}}");
     }
     out.push_str("</p>\n");

@@ -91,7 +91,8 @@ fn case(out: &mut String, row: &Row, strict: bool) {
             let _ = writeln!(out, "><error message=\"{}\">{}</error></testcase>", escape(&row.actual), detail());
         }
         outcome if outcome.fails(strict) => {
-            let _ = writeln!(out, "><failure message=\"{}\" type=\"{}\">{}</failure></testcase>", escape(&row.actual), row.outcome, detail());
+            let _ =
+                writeln!(out, "><failure message=\"{}\" type=\"{}\">{}</failure></testcase>", escape(&row.actual), row.outcome, detail());
         }
         Outcome::Pass => out.push_str("/>\n"),
         _ => {

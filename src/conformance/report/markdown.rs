@@ -7,7 +7,12 @@ use crate::conformance::verdict::Outcome;
 
 /// Text safe inside a table cell.
 fn cell(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace('<', "&lt;")
 }
 
 /// One report, or several side by side.
@@ -35,7 +40,8 @@ pub fn render(reports: &[Report]) -> String {
 }
 
 fn one(out: &mut String, report: &Report) {
-    let _ = writeln!(out, "\n### {} ({})\n\n| section | passed | of | not passed |\n|---|---:|---:|---|", cell(&report.target), report.kind);
+    let _ =
+        writeln!(out, "\n### {} ({})\n\n| section | passed | of | not passed |\n|---|---:|---:|---|", cell(&report.target), report.kind);
     for rows in sections(&report.cases) {
         let passed = rows.iter().filter(|r| matches!(r.outcome(), Outcome::Pass | Outcome::Info)).count();
         let rest: Vec<String> = rows
@@ -51,7 +57,8 @@ fn one(out: &mut String, report: &Report) {
     if failures.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\n<details><summary>{} failures</summary>\n\n| case | RFC | expected | actual |\n|---|---|---|---|", failures.len());
+    let _ =
+        writeln!(out, "\n<details><summary>{} failures</summary>\n\n| case | RFC | expected | actual |\n|---|---|---|---|", failures.len());
     for row in failures {
         let _ = writeln!(out, "| {} | {} {} | {} | {} |", row.id, row.level, cell(&row.rfc), cell(&row.expected), cell(&row.actual));
     }

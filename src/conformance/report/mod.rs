@@ -139,11 +139,8 @@ impl Report {
     /// `501 passed, 3 non-strict, 13 failed`: the outcomes there are, most welcome first.
     #[must_use]
     pub fn tally(&self) -> String {
-        let words: Vec<String> = Outcome::ALL
-            .into_iter()
-            .filter(|o| self.count(*o) > 0)
-            .map(|o| format!("{} {}", self.count(o), o.word()))
-            .collect();
+        let words: Vec<String> =
+            Outcome::ALL.into_iter().filter(|o| self.count(*o) > 0).map(|o| format!("{} {}", self.count(o), o.word())).collect();
         words.join(", ")
     }
 
@@ -190,7 +187,8 @@ pub(super) mod tests {
             duration_ms: 12,
             dialogue: vec!["  0.000001 > text | \"a\"".to_owned()],
         };
-        let cases: Vec<Row> = Outcome::ALL.into_iter().enumerate().map(|(n, o)| row(&format!("6.{}.{n}", 3 + n / 4), o, "OK", "OK")).collect();
+        let cases: Vec<Row> =
+            Outcome::ALL.into_iter().enumerate().map(|(n, o)| row(&format!("6.{}.{n}", 3 + n / 4), o, "OK", "OK")).collect();
         let mut report = Report::new("server", "ws://h/", "echo server", false, 1, std::time::Duration::from_millis(1234), &[]);
         report.counts = cases.iter().map(|c| (c.outcome.clone(), 1)).collect();
         report.cases = cases;
