@@ -1,2 +1,5 @@
 //! The `wsbench` program: everything it does is in the library; this is only the door.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    wsbench::cli::main()
+}

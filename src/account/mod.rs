@@ -1,1 +1,38 @@
 //! The books: a mergeable fold over events. Must never know a socket, a clock, or what anybody will conclude.
+//!
+//! While the run lasts each shard keeps a [`Ledger`]; at the end every ledger is settled against the merged [`SendLog`] and
+//! the resulting [`Account`]s are merged, in any order, with the same result. Memory is bounded by connections × publishers
+//! (16 bytes a pair) and what is in flight, and does not grow with time.
+
+mod books;
+mod bottom;
+mod condition;
+mod connections;
+mod copies;
+mod ledger;
+mod lives;
+mod pings;
+mod progress;
+mod pulse;
+mod ranges;
+mod rows;
+mod send_log;
+mod settle;
+mod share;
+mod spread;
+mod tally;
+mod window;
+
+pub use books::{Account, Bounds, Condition, Publications, ShardCpu};
+pub use bottom::{Sighting, Sightings, WITNESSES};
+pub use copies::Copies;
+pub use ledger::{Ledger, stray_name};
+pub use lives::Connections;
+pub use pings::Pings;
+pub use progress::Progress;
+pub use pulse::Pulse;
+pub use rows::{MOST_ROWS, ROW, Row, Rows, Sketch};
+pub use send_log::SendLog;
+pub use share::Share;
+pub use spread::{SAMPLE, Spread, Spreads};
+pub use tally::{HIGHEST_NS, Tally};

@@ -1,1 +1,36 @@
-//! Runs a Plan against a target: the only floor that waits. Must never know a check or a report.
+//! Runs a Plan against a target: the only floor that waits. Sockets, threads, timers and the clock live here; out come
+//! events, folded at once into each shard's own books. Must never know a check, a verdict or a report.
+//!
+//! ```text
+//! run.rs       the phases, in order: tells the shards, waits for conditions
+//! shard.rs     one thread, one current-thread runtime, one ledger; nothing is shared on the receive path
+//!   dial.rs      TCP, TLS and the opening handshake → a Stream
+//!   link.rs      one open connection: reads into the shard's buffer, writes from its own outbox
+//!   classify.rs  what a received message is
+//!   pacer.rs     publications and pings on their planned instants
+//! crew.rs      the shards of a run, in this process or in workers, told and heard alike
+//!   worker.rs    a worker process: shards behind a pair of pipes
+//! ```
+
+mod alarm;
+mod classify;
+pub mod clock;
+mod crew;
+mod dial;
+mod gauge;
+mod health;
+pub mod host;
+pub mod limits;
+mod link;
+mod pacer;
+mod pipe;
+mod run;
+mod shard;
+mod stream;
+pub mod target;
+mod tls;
+pub mod worker;
+
+pub use gauge::Progress;
+pub use run::{Cost, DriveError, Options, Outcome, Stop, run};
+pub use target::Target;

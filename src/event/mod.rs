@@ -47,6 +47,8 @@ pub enum Event<'a> {
     Beat { conn: ConnId, at: Instant },
     /// The server sent a protocol ping (answered at once, always).
     ServerPing { conn: ConnId, at: Instant },
+    /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
+    Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
     Closed { conn: ConnId, at: Instant, closure: Closure, detail: &'a str },
     /// A reading of the shard's own condition, about ten a second.
@@ -78,6 +80,7 @@ impl Event<'_> {
             | Self::AlienPong { at, .. }
             | Self::Beat { at, .. }
             | Self::ServerPing { at, .. }
+            | Self::Leaving { at, .. }
             | Self::Closed { at, .. }
             | Self::Health { at, .. }
             | Self::Interrupted { at, .. } => at,

@@ -1,7 +1,10 @@
 //! Account → Summary: the numbers of a run. Pure: must never know what anybody thinks of them.
 
 mod distribution;
+mod spread;
+mod summarize;
 mod summary;
 
 pub use distribution::{HIGHEST_NS, PERCENTILES};
+pub use summarize::summarize;
 pub use summary::*;

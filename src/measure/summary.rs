@@ -316,4 +316,29 @@ pub struct TimelineRow {
     pub send_lag_max_ns: Option<u64>,
     /// Largest event-loop lag.
     pub loop_lag_max_ns: Option<u64>,
+    /// Copies owed of the publications planned in this row that never arrived.
+    #[serde(default)]
+    pub missing: u64,
+    /// Ping to answer, of the pongs seen in this row: median, p99 and maximum; absent when there were none.
+    #[serde(default)]
+    pub pong_p50_ns: Option<u64>,
+    /// See above.
+    #[serde(default)]
+    pub pong_p99_ns: Option<u64>,
+    /// See above.
+    #[serde(default)]
+    pub pong_max_ns: Option<u64>,
+    /// Beat to beat, of the beats seen in this row: shortest, median and longest; absent when there were none.
+    #[serde(default)]
+    pub beat_min_ns: Option<u64>,
+    /// See above.
+    #[serde(default)]
+    pub beat_p50_ns: Option<u64>,
+    /// See above.
+    #[serde(default)]
+    pub beat_max_ns: Option<u64>,
+    /// The row's whole histograms by metric, each in HdrHistogram's compressed base64 form (V2, deflate); what the `.hlog`
+    /// output is made of. Metrics with no sample in the row are absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<Metric, String>,
 }

@@ -1,11 +1,21 @@
 //! Scenario + seed → Plan: what will happen and when, and what it needs. Pure: must never know a socket or a clock.
 
+mod budget;
+mod pace;
+mod timetable;
+
 use std::sync::Arc;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use crate::base::{ConnId, PublisherId, RunId, Seed};
+use crate::base::{ConnId, PublisherId, RunId, Seed, Span};
 use crate::scenario::Scenario;
+use crate::scenario::model::{Audience, ClientGroup, Pace, Target};
+
+pub use budget::{Budget, PhaseLoad};
+pub use pace::Instants;
+pub use timetable::{Planned, Timetable};
 
 /// A run decided: everything that follows from scenario and seed.
 #[derive(Debug, Clone, Serialize)]
@@ -22,7 +32,28 @@ pub struct Plan {
     pub publishers: u32,
 }
 
+/// Who decides when a publication leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaceKind {
+    /// Nothing is published.
+    Silent,
+    /// The timetable (open loop).
+    Open,
+    /// The publisher's own copies coming back (closed loop): there is no timetable.
+    Closed,
+}
+
 impl Plan {
+    /// Decides a run.
+    #[must_use]
+    pub fn new(scenario: Arc<Scenario>, seed: Seed) -> Self {
+        let connections = scenario.groups.iter().map(|g| g.count).sum();
+        let publishers = scenario.publish.as_ref().map_or(0, |p| p.publishers);
+        #[expect(clippy::cast_possible_truncation, reason = "half of a mixed 64-bit value is as good as all of it")]
+        let run = RunId(seed.derive("run").0 as u32);
+        Self { scenario, seed, run, connections, publishers }
+    }
+
     /// The connection publisher `p` speaks on.
     #[must_use]
     pub fn connection_of(&self, p: PublisherId) -> ConnId {
@@ -33,5 +64,171 @@ impl Plan {
     #[must_use]
     pub fn publisher_of(&self, c: ConnId) -> Option<PublisherId> {
         (c.0 < self.publishers).then_some(PublisherId(c.0))
+    }
+
+    /// The group connection `c` belongs to, and its place in that group; `None` for a connection that is not of this plan.
+    #[must_use]
+    pub fn group_of(&self, c: ConnId) -> Option<(&ClientGroup, u32)> {
+        let mut within = c.0;
+        for group in &self.scenario.groups {
+            if within < group.count {
+                return Some((group, within));
+            }
+            within -= group.count;
+        }
+        None
+    }
+
+    /// The place of connection `c`'s group among the scenario's groups; the last one for a connection that is not of this plan.
+    #[must_use]
+    pub fn group_index(&self, c: ConnId) -> usize {
+        let mut within = c.0;
+        let last = self.scenario.groups.len().saturating_sub(1);
+        self.scenario
+            .groups
+            .iter()
+            .take(last)
+            .take_while(|group| {
+                within.checked_sub(group.count).is_some_and(|rest| {
+                    within = rest;
+                    true
+                })
+            })
+            .count()
+    }
+
+    /// When connection `c` is opened, after the start of the ramp. Groups connect side by side, each at its own rate.
+    #[must_use]
+    pub fn connect_after(&self, c: ConnId) -> Span {
+        self.group_of(c).map_or(Span::ZERO, |(group, n)| group.connect_rate.nth(u64::from(n)))
+    }
+
+    /// When the last connection is due to be opened: how long the ramp takes by its timetable.
+    #[must_use]
+    pub fn ramp(&self) -> Span {
+        self.scenario.groups.iter().map(|g| g.connect_rate.nth(u64::from(g.count.saturating_sub(1)))).max().unwrap_or(Span::ZERO)
+    }
+
+    /// How long publishing lasts: warm-up and steady state.
+    #[must_use]
+    pub fn publishing(&self) -> Span {
+        self.scenario.phases.warm_up + self.scenario.phases.steady
+    }
+
+    /// Who decides when a publication leaves.
+    #[must_use]
+    pub fn pace_kind(&self) -> PaceKind {
+        match self.scenario.publish.as_ref().map(|p| &p.pace) {
+            None => PaceKind::Silent,
+            Some(Pace::Closed { .. }) => PaceKind::Closed,
+            Some(_) => PaceKind::Open,
+        }
+    }
+
+    /// Every publication of an open-loop run and when it is due; empty when nothing is published or the loop is closed.
+    #[must_use]
+    pub fn timetable(&self) -> Timetable {
+        Timetable::new(self)
+    }
+
+    /// The size of publisher `p`'s payload number `n` in bytes (`n` is its [`Seq`](crate::base::Seq)), stamp included: fixed, or
+    /// uniform by seed, publisher and number. 0 when nothing is published.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a payload is limited to 64 MiB when it is parsed")]
+    pub fn payload_len(&self, p: PublisherId, n: u64) -> usize {
+        let Some(size) = self.scenario.publish.as_ref().map(|publish| publish.size) else { return 0 };
+        if size.min == size.max {
+            return size.min.0 as usize;
+        }
+        let mut rng = self.seed.derive("size").nth(u64::from(p.0)).nth(n).rng();
+        (size.min.0 + rng.below(size.max.0 - size.min.0 + 1)) as usize
+    }
+
+    /// Where in the ping period connection `c` pings: evenly spread, so that pings load the server evenly. Zero without pings.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "less than the period, which fits")]
+    pub fn ping_offset(&self, c: ConnId) -> Span {
+        let Some(pong) = &self.scenario.checks.pong else { return Span::ZERO };
+        let all = u128::from(self.connections.max(1));
+        Span::from_nanos((u128::from(pong.every.as_nanos()) * (u128::from(c.0) % all) / all) as u64)
+    }
+
+    /// How many connections a publication is owed to when all are members: the fan-out.
+    #[must_use]
+    pub fn fan_out(&self) -> u64 {
+        match self.scenario.publish.as_ref().map(|p| p.audience) {
+            None => 0,
+            Some(Audience::All) => u64::from(self.connections),
+            Some(Audience::Others) => u64::from(self.connections).saturating_sub(1),
+        }
+    }
+
+    /// What makes two runs comparable: SHA-256 in hex of the resolved scenario, without the target's address and whether its
+    /// certificate is believed. The seed is not part of it: runs with other seeds are samples of the same plan.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut scenario = Scenario::clone(&self.scenario);
+        scenario.target = Target::BuiltIn;
+        for group in &mut scenario.groups {
+            group.insecure = false;
+        }
+        Sha256::digest(scenario.to_toml()).iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// What the run needs: sockets, ports, descriptors, memory; and what it will do in numbers.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget::of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::scenario::parse;
+
+    fn plan(text: &str) -> Plan {
+        Plan::new(Arc::new(parse(text, "test.toml").unwrap_or_else(|e| panic!("{e}"))), Seed(1))
+    }
+
+    #[test]
+    fn groups_connect_side_by_side() {
+        let plan = plan("[[clients]]\ncount = 10\nconnect_rate = \"10/s\"\n[[clients]]\ncount = 3\nconnect_rate = \"1/s\"\n");
+        assert_eq!(plan.connections, 13);
+        assert_eq!(plan.connect_after(ConnId(9)), Span::from_millis(900));
+        assert_eq!(plan.connect_after(ConnId(10)), Span::ZERO);
+        assert_eq!(plan.connect_after(ConnId(12)), Span::from_secs(2));
+        assert_eq!(plan.ramp(), Span::from_secs(2));
+        assert_eq!(plan.group_of(ConnId(12)).map(|(g, n)| (g.name.as_str(), n)), Some(("clients-2", 2)));
+        assert!(plan.group_of(ConnId(13)).is_none());
+    }
+
+    #[test]
+    fn pings_are_spread_over_their_period() {
+        let plan = plan("[clients]\ncount = 4\n[checks.pong]\nprotocol = true\nevery = \"1s\"\n");
+        let offsets: Vec<_> = (0..4).map(|c| plan.ping_offset(ConnId(c)).as_nanos() / 1_000_000).collect();
+        assert_eq!(offsets, [0, 250, 500, 750]);
+    }
+
+    #[test]
+    fn sizes_follow_the_seed_and_stay_in_range() {
+        let plan = plan("[clients]\ncount = 2\n[publish]\npace = \"1/s\"\nsize = { min = \"64B\", max = \"66B\" }\n");
+        let sizes: Vec<_> = (0..100).map(|n| plan.payload_len(PublisherId(0), n)).collect();
+        assert_eq!(sizes, (0..100).map(|n| plan.payload_len(PublisherId(0), n)).collect::<Vec<_>>());
+        assert_eq!(sizes.iter().copied().collect::<HashSet<_>>(), HashSet::from([64, 65, 66]));
+    }
+
+    #[test]
+    fn the_digest_ignores_the_address_and_the_seed_and_nothing_else() {
+        let base = "[clients]\ncount = 2\n[publish]\npace = \"1/s\"\n";
+        let digest = plan(base).digest();
+        assert_eq!(digest.len(), 64);
+        assert_eq!(digest, plan(&format!("{base}[target]\nurl = \"ws://a/\"\n")).digest());
+        assert_eq!(digest, Plan::new(Arc::clone(&plan(base).scenario), Seed(2)).digest());
+        for other in ["[clients]\ncount = 3\n[publish]\npace = \"1/s\"\n", "[clients]\ncount = 2\n[publish]\npace = \"2/s\"\n"] {
+            assert_ne!(digest, plan(other).digest());
+        }
     }
 }

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::base::{ByteSize, Rate, Span};
 
+pub use super::matcher::Pattern;
+
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scenario {
@@ -49,6 +51,8 @@ pub struct ClientGroup {
     pub headers: Vec<(String, String)>,
     /// Subprotocols offered, in order of preference.
     pub subprotocols: Vec<String>,
+    /// Take any TLS certificate.
+    pub insecure: bool,
 }
 
 /// What the server says first on a connection.
@@ -74,7 +78,12 @@ pub enum Matcher {
     Exact(String),
     /// Has this text somewhere.
     Contains(String),
-    /// Is JSON and has at least these members with these values, at any depth given.
+    /// Begins with this text.
+    Prefix(String),
+    /// Matches this expression somewhere.
+    Regex(Pattern),
+    /// Is JSON and has at least these members with these values, at any depth given;
+    /// a key that begins with `/` is a JSON pointer (RFC 6901).
     Json(serde_json::Value),
 }
 
@@ -121,7 +130,8 @@ pub enum Pace {
         /// From burst to burst.
         every: Span,
     },
-    /// Independent arrivals with this mean rate (exponential gaps from the seed).
+    /// Independent arrivals with this mean rate from the seed: a Poisson process given its count in each phase, so that how
+    /// much is published does not depend on the seed.
     Poisson {
         /// The mean.
         rate: Rate,

@@ -182,6 +182,7 @@ impl<'a> Decoder<'a, '_> {
             head::ALIEN_PONG => Event::AlienPong { conn, at, sample: self.rest.bytes()? },
             head::BEAT => Event::Beat { conn, at },
             head::SERVER_PING => Event::ServerPing { conn, at },
+            head::LEAVING => Event::Leaving { conn, at },
             head::CLOSED => Event::Closed { conn, at, closure: self.closure()?, detail: self.rest.text()? },
             _ => return None,
         })

@@ -187,6 +187,7 @@ impl Encoder {
             }
             Event::Beat { conn, at } => self.on(head::BEAT, at, conn),
             Event::ServerPing { conn, at } => self.on(head::SERVER_PING, at, conn),
+            Event::Leaving { conn, at } => self.on(head::LEAVING, at, conn),
             Event::AlienPong { conn, at, sample } => {
                 self.on(head::ALIEN_PONG, at, conn);
                 self.bytes(sample);

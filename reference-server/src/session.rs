@@ -1,0 +1,329 @@
+//! An open client's task: reads its messages, keeps its heartbeat, and sees it out.
+//!
+//! The phases are open, closing (our Close is sent, or one of ours is on its way as an answer), and parting (nothing
+//! more to say: what is queued leaves, the writing side is shut, the peer's end of stream is awaited). Only an open
+//! client is in the shard's list; its timers exist only in this value and end with it.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Sink, Stream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Heard, Role, WebSocketConfig};
+
+use crate::clock::Wait;
+use crate::config::{Fanout, PING_TEXT};
+use crate::counters;
+use crate::fanout::Publication;
+use crate::frame::{Kind, Message};
+use crate::logline;
+use crate::peer::{Offered, Order, Peer};
+use crate::shard::Shard;
+use crate::wire::Wire;
+
+/// Octets the engine reads at a time, and keeps per client: small, because most clients only listen.
+const READ_BUFFER: usize = 2048;
+/// Messages handled before other clients get their turn.
+const TURN: usize = 64;
+/// A client with more than this waiting for it is not read until it has taken some: its own requests (pings, echoes,
+/// broadcasts) must not fill memory faster than it reads the answers.
+const BACKLOG: usize = 256 * 1024;
+
+/// How far a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Closing,
+    Parting,
+    Shut,
+}
+
+/// One client's task.
+pub(crate) struct Session {
+    shard: Rc<Shard>,
+    peer: Rc<Peer>,
+    engine: WebSocketStream<Wire>,
+    phase: Phase,
+    opened: Duration,
+    next_beat: Option<Duration>,
+    next_ping: Option<Duration>,
+    /// The number in the protocol ping not yet answered.
+    unanswered: Option<u64>,
+    pings: u64,
+    deadline: Option<Duration>,
+    timer: Option<(Duration, Wait)>,
+}
+
+impl Session {
+    /// Opens a client: from here on it is owed what is broadcast.
+    pub(crate) async fn open(shard: Rc<Shard>, peer: Rc<Peer>, read_ahead: Bytes) -> Self {
+        let config = &shard.shared.config;
+        let limits = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(config.max_message))
+            .max_frame_size(Some(config.max_frame));
+        let wire = Wire::new(Rc::clone(&peer));
+        let engine = WebSocketStream::from_partially_read(wire, read_ahead.to_vec(), Role::Server, Some(limits)).await;
+        let opened = shard.shared.clock.now();
+        if let Some(greeting) = &shard.greeting {
+            peer.queue(greeting.frame().clone());
+        }
+        let next_beat = config.heartbeat.map(|period| opened + period);
+        let next_ping = config.protocol_ping.map(|period| opened + period);
+        shard.join(&peer);
+        Self {
+            shard,
+            peer,
+            engine,
+            phase: Phase::Open,
+            opened,
+            next_beat,
+            next_ping,
+            unanswered: None,
+            pings: 0,
+            deadline: None,
+            timer: None,
+        }
+    }
+
+    /// Runs until the client is gone.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.peer.remember(cx.waker());
+        loop {
+            if self.obey() || self.poll_timers(cx) {
+                return Poll::Ready(());
+            }
+            let phase = self.phase;
+            if matches!(phase, Phase::Open | Phase::Closing) {
+                self.poll_messages(cx);
+            }
+            match self.peer.poll_drain(cx) {
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    if self.phase == Phase::Parting && self.peer.poll_shutdown(cx).is_ready() {
+                        self.phase = Phase::Shut;
+                    }
+                    if self.phase == Phase::Shut && self.poll_end(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending => {}
+            }
+            // A new phase has a new deadline, for which the timer is not set yet.
+            if self.phase == phase {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Does what the shard asked for; true when the client is to be dropped.
+    fn obey(&mut self) -> bool {
+        match self.peer.order.get() {
+            None => false,
+            Some(Order::Drop) => true,
+            Some(_) if self.phase != Phase::Open => false,
+            Some(Order::CloseSlow) => {
+                let dropped = self.peer.drop_unsent();
+                counters::add(&self.shard.shared.counters.copies_dropped, dropped);
+                self.close(CloseCode::Again, "too slow");
+                false
+            }
+            Some(Order::CloseStopping) => {
+                self.close(CloseCode::Away, "server going away");
+                false
+            }
+        }
+    }
+
+    /// Starts the closing handshake; the client gets nothing but our Close from here on.
+    fn close(&mut self, code: CloseCode, reason: &'static str) {
+        self.shard.leave(&self.peer);
+        self.phase = Phase::Closing;
+        self.deadline = Some(self.shard.shared.clock.now() + self.shard.shared.config.close_timeout);
+        let close = CloseFrame { code, reason: reason.into() };
+        // An engine that already sent or answered a Close has nothing to add.
+        let _ = Pin::new(&mut self.engine).start_send(Heard::Close(Some(close)));
+    }
+
+    /// Nothing more to hear or say: see the queue off and wait for the peer to hang up.
+    fn part(&mut self) {
+        self.shard.leave(&self.peer);
+        self.phase = Phase::Parting;
+        let deadline = self.shard.shared.clock.now() + self.shard.shared.config.close_timeout;
+        self.deadline = Some(self.deadline.map_or(deadline, |known| known.min(deadline)));
+    }
+
+    fn poll_messages(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..TURN {
+            if self.phase == Phase::Open && self.peer.queued() > BACKLOG && self.peer.poll_drain(cx).is_pending() {
+                return;
+            }
+            match Pin::new(&mut self.engine).poll_next(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(heard))) => self.hear(heard),
+                Poll::Ready(Some(Err(error))) => return self.fail(&error),
+                Poll::Ready(None) => return self.part(),
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// One message from the client.
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Text(text) => self.receive(Kind::Text, text.as_str().as_bytes()),
+            Heard::Binary(bytes) => self.receive(Kind::Binary, &bytes),
+            Heard::Pong(payload) => {
+                if self.unanswered.is_some_and(|number| payload[..] == number.to_be_bytes()) {
+                    self.unanswered = None;
+                }
+            }
+            // The engine has queued its Close in answer; the next read sends it and ends.
+            Heard::Close(_) => {
+                self.shard.leave(&self.peer);
+                if self.phase == Phase::Open {
+                    self.phase = Phase::Closing;
+                    self.deadline = Some(self.shard.shared.clock.now() + self.shard.shared.config.close_timeout);
+                }
+            }
+            // The engine answers pings itself.
+            Heard::Ping(_) | Heard::Frame(_) => {}
+        }
+    }
+
+    fn receive(&mut self, kind: Kind, payload: &[u8]) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let shared = &self.shard.shared;
+        counters::count(&shared.counters.messages_in);
+        counters::add(&shared.counters.bytes_in, payload.len() as u64);
+        if let Some(log) = &shared.log {
+            log(&logline::received(kind, payload));
+        }
+        if kind == Kind::Text && payload == PING_TEXT.as_bytes() {
+            counters::count(&shared.counters.pongs);
+            self.peer.queue(self.shard.pong.frame().clone());
+            return;
+        }
+        let message = Message::new(kind, payload);
+        if shared.config.fanout == Fanout::Echo {
+            match self.peer.queue_within(message.frame().clone(), 1) {
+                Offered::Taken => counters::count(&shared.counters.copies_out),
+                Offered::Full => self.shard.overflow(&self.peer, 1),
+            }
+        } else {
+            shared.publish(&Publication { from: self.peer.index, message });
+        }
+    }
+
+    /// The client broke a rule or its stream broke.
+    fn fail(&mut self, error: &Error) {
+        let (code, reason) = match error {
+            Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => return self.part(),
+            Error::Protocol(_) => (CloseCode::Protocol, "protocol error"),
+            Error::Utf8(_) => (CloseCode::Invalid, "invalid UTF-8"),
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => (CloseCode::Size, "message too big"),
+            _ => {
+                self.peer.call(Order::Drop);
+                return;
+            }
+        };
+        if self.phase == Phase::Open {
+            counters::count(&self.shard.shared.counters.closed_violation);
+            self.close(code, reason);
+        }
+        self.part();
+    }
+
+    /// Does what is due; true when the client is to be dropped.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let (beat, ping) = if self.phase == Phase::Open { (self.next_beat, self.next_ping) } else { (None, None) };
+            let Some(next) = [beat, ping, self.deadline].into_iter().flatten().min() else {
+                self.timer = None;
+                return false;
+            };
+            let clock = &self.shard.shared.clock;
+            let now = clock.now();
+            if next > now {
+                let wait = match &mut self.timer {
+                    Some((at, wait)) if *at == next => wait,
+                    slot => &mut slot.insert((next, clock.until(next))).1,
+                };
+                if wait.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                self.timer = None;
+            }
+            if self.deadline == Some(next) {
+                return true;
+            }
+            if beat == Some(next) {
+                self.beat(now.max(next));
+            }
+            if ping == Some(next) && self.ping(now.max(next)) {
+                return true;
+            }
+        }
+    }
+
+    /// Sends a heartbeat. Beats are due at whole periods after the opening, so lateness never adds up; beats a stalled
+    /// server could not send are left out, not sent in a burst.
+    fn beat(&mut self, now: Duration) {
+        self.next_beat = self.shard.shared.config.heartbeat.map(|period| next_multiple(self.opened, period, now));
+        match self.peer.queue_within(self.shard.beat.frame().clone(), 0) {
+            Offered::Taken => counters::count(&self.shard.shared.counters.heartbeats),
+            Offered::Full => self.shard.overflow(&self.peer, 0),
+        }
+    }
+
+    /// Sends a protocol ping; true when the last one was not answered.
+    fn ping(&mut self, now: Duration) -> bool {
+        if self.unanswered.is_some() {
+            counters::count(&self.shard.shared.counters.closed_dead);
+            return true;
+        }
+        self.next_ping = self.shard.shared.config.protocol_ping.map(|period| next_multiple(self.opened, period, now));
+        self.pings += 1;
+        self.unanswered = Some(self.pings);
+        counters::count(&self.shard.shared.counters.protocol_pings);
+        let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
+        // The engine's writes go to the outbox and cannot fail while the client is open.
+        let _ = Pin::new(&mut self.engine).start_send(Heard::Ping(payload));
+        false
+    }
+
+    /// Reads and forgets until the peer hangs up.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let read = ready!({
+                let mut scratch = self.shard.scratch.borrow_mut();
+                self.peer.poll_read(cx, &mut scratch)
+            });
+            if !matches!(read, Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shard.leave(&self.peer);
+    }
+}
+
+/// The first `opened + n × period` after `now`.
+fn next_multiple(opened: Duration, period: Duration, now: Duration) -> Duration {
+    let period = period.max(Duration::from_millis(1));
+    let done = now.saturating_sub(opened).as_nanos() / period.as_nanos();
+    let next = (done + 1).saturating_mul(period.as_nanos());
+    opened + Duration::from_nanos(u64::try_from(next).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,267 @@
+//! A shard: one thread's share of the clients, and the fan-out to them.
+//!
+//! Publications of all shards arrive in every shard's mailbox in one order, so all clients see the same total order.
+//! What arrived since the last turn is glued and written straight to the sockets from here; a client's own task is
+//! called only for what its socket did not take. Must never know how octets become messages.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use futures::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::config::{Fanout, HEARTBEAT_TEXT, PONG_TEXT, ServerConfig, SlowConsumer};
+use crate::counters::{self, Counters};
+use crate::fanout::{self, Publication};
+use crate::frame::{Kind, Message};
+use crate::peer::{Offered, Order, Peer};
+
+/// Takes a line of the log.
+pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Something for a shard to do.
+pub(crate) enum Mail {
+    /// Deliver to this shard's clients.
+    Publish(Publication),
+    /// Take over a freshly accepted socket.
+    Accept(TcpStream),
+    /// Close everyone.
+    Stop,
+}
+
+/// What waits for a shard.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    mail: Mutex<Vec<Mail>>,
+    waker: AtomicWaker,
+}
+
+impl Mailbox {
+    /// Puts mail in and has the shard look.
+    pub(crate) fn post(&self, mail: Mail) {
+        let first = {
+            let mut waiting = lock(&self.mail);
+            waiting.push(mail);
+            waiting.len() == 1
+        };
+        if first {
+            self.waker.wake();
+        }
+    }
+
+    /// Takes all mail, or has `waker` woken once there is some.
+    pub(crate) fn poll_take(&self, waker: &Waker) -> Poll<Vec<Mail>> {
+        self.waker.register(waker);
+        let mail = std::mem::take(&mut *lock(&self.mail));
+        if mail.is_empty() { Poll::Pending } else { Poll::Ready(mail) }
+    }
+}
+
+/// A lock whose poisoning means nothing: what it guards is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What all shards of a server share.
+pub(crate) struct Shared {
+    pub(crate) config: ServerConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) counters: Counters,
+    pub(crate) log: Option<LogSink>,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+    next_index: AtomicU64,
+    mailboxes: Vec<Arc<Mailbox>>,
+    order: Mutex<()>,
+}
+
+impl Shared {
+    /// Shared state of a server with `shards` shards.
+    pub(crate) fn new(
+        config: ServerConfig,
+        clock: Arc<dyn Clock>,
+        log: Option<LogSink>,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        shards: usize,
+    ) -> Self {
+        Self {
+            config,
+            clock,
+            log,
+            tls,
+            counters: Counters::default(),
+            stopping: AtomicBool::new(false),
+            next_index: AtomicU64::new(0),
+            mailboxes: (0..shards.max(1)).map(|_| Arc::default()).collect(),
+            order: Mutex::new(()),
+        }
+    }
+
+    /// The mailbox of shard `n`.
+    pub(crate) fn mailbox(&self, n: usize) -> &Arc<Mailbox> {
+        &self.mailboxes[n % self.mailboxes.len()]
+    }
+
+    /// Has every shard deliver a publication; all shards see all publications in the same order.
+    pub(crate) fn publish(&self, publication: &Publication) {
+        let _order = (self.mailboxes.len() > 1).then(|| lock(&self.order));
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::Publish(publication.clone()));
+        }
+    }
+
+    /// Has every shard close everyone.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for mailbox in &self.mailboxes {
+            mailbox.post(Mail::Stop);
+        }
+    }
+
+    /// Takes the next client index, unless the server is full or stopping.
+    pub(crate) fn admit(&self) -> Option<u64> {
+        if self.stopping.load(Ordering::Acquire) {
+            return None;
+        }
+        let limit = self.config.max_connections as u64;
+        let open = &self.counters.open;
+        open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit).then_some(open + 1)).ok()?;
+        counters::count(&self.counters.connections);
+        Some(self.next_index.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Gives an admitted client's place back.
+    pub(crate) fn release(&self) {
+        self.counters.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One thread's clients.
+pub(crate) struct Shard {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) beat: Message,
+    pub(crate) pong: Message,
+    pub(crate) greeting: Option<Message>,
+    /// Octets read on behalf of whichever client is being read.
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    open: RefCell<Vec<Rc<Peer>>>,
+    live: Cell<usize>,
+    idle: Notify,
+}
+
+impl Shard {
+    /// A shard without clients.
+    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
+        let text = |text: &str| Message::new(Kind::Text, text.as_bytes());
+        Rc::new(Self {
+            beat: text(HEARTBEAT_TEXT),
+            pong: text(PONG_TEXT),
+            greeting: shared.config.greeting.as_deref().map(text),
+            scratch: RefCell::new(vec![0; 64 * 1024].into_boxed_slice()),
+            open: RefCell::default(),
+            live: Cell::new(0),
+            idle: Notify::new(),
+            shared,
+        })
+    }
+
+    /// Makes a client one that broadcasts go to.
+    pub(crate) fn join(&self, peer: &Rc<Peer>) {
+        let mut open = self.open.borrow_mut();
+        peer.place.set(Some(open.len()));
+        open.push(Rc::clone(peer));
+    }
+
+    /// Makes a client one that broadcasts no longer go to; leaving twice is leaving once.
+    pub(crate) fn leave(&self, peer: &Peer) {
+        if let Some(place) = peer.place.take() {
+            let mut open = self.open.borrow_mut();
+            open.swap_remove(place);
+            if let Some(moved) = open.get(place) {
+                moved.place.set(Some(place));
+            }
+        }
+    }
+
+    /// A client's task began; it ends when the value is dropped.
+    pub(crate) fn enter(self: &Rc<Self>) -> Presence {
+        self.live.set(self.live.get() + 1);
+        Presence(Rc::clone(self))
+    }
+
+    /// Waits until no client's task runs.
+    pub(crate) async fn emptied(&self) {
+        while self.live.get() > 0 {
+            self.idle.notified().await;
+        }
+    }
+
+    /// Tells every open client that the server is going away.
+    pub(crate) fn dismiss(&self) {
+        for peer in self.open.borrow().iter() {
+            peer.call(Order::CloseStopping);
+        }
+    }
+
+    /// Delivers a turn's publications.
+    pub(crate) fn deliver(&self, publications: &[Publication]) {
+        let pieces = fanout::glue(publications.iter().map(|publication| (publication.from, publication.message.frame())));
+        let apart = self.shared.config.fanout == Fanout::Others;
+        let mut out = 0;
+        for piece in &pieces {
+            let senders: HashSet<u64> = if apart { piece.senders().collect() } else { HashSet::new() };
+            for peer in self.open.borrow().iter() {
+                if apart && senders.contains(&peer.index) {
+                    for (bytes, copies) in piece.without(peer.index) {
+                        out += self.hand(peer, &bytes, copies);
+                    }
+                } else {
+                    out += self.hand(peer, &piece.bytes, piece.copies());
+                }
+            }
+        }
+        counters::add(&self.shared.counters.copies_out, out);
+    }
+
+    /// Offers bytes to one client and settles what a full outbox means; returns the copies taken.
+    fn hand(&self, peer: &Peer, bytes: &Bytes, copies: u32) -> u64 {
+        if peer.order.get().is_some() {
+            return 0;
+        }
+        match peer.offer(bytes, copies) {
+            Offered::Taken => copies.into(),
+            Offered::Full => {
+                self.overflow(peer, copies.into());
+                0
+            }
+        }
+    }
+
+    /// What a full outbox means.
+    pub(crate) fn overflow(&self, peer: &Peer, copies: u64) {
+        counters::add(&self.shared.counters.copies_dropped, copies);
+        if self.shared.config.slow_consumer == SlowConsumer::Close && peer.order.get().is_none() {
+            counters::count(&self.shared.counters.closed_slow);
+            peer.call(Order::CloseSlow);
+        }
+    }
+}
+
+/// Proof that a client's task runs.
+pub(crate) struct Presence(Rc<Shard>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.live.set(self.0.live.get().saturating_sub(1));
+        if self.0.live.get() == 0 {
+            self.0.idle.notify_one();
+        }
+    }
+}

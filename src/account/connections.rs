@@ -1,0 +1,139 @@
+//! The ledger's slower half: what happens to a connection besides copies.
+
+use super::bottom::shown;
+use super::ledger::{Ledger, stray_name};
+use crate::base::{ConnId, Instant};
+use crate::event::{Event, Phase, PingLevel, StrayKind};
+
+impl Ledger {
+    /// An event of one connection.
+    pub(super) fn of_connection(&mut self, event: Event<'_>) {
+        let Some((conn, slot)) = conn_of(&event).and_then(|conn| Some((conn, self.slot(conn)?))) else { return };
+        match event {
+            Event::Connecting { .. } => self.lives.sums.attempts += 1,
+            Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(conn, at, cause, detail),
+            Event::Opened { at, handshake, .. } => {
+                self.lives.opened(slot, at, handshake);
+                self.rows.at(at).opened += 1;
+            }
+            Event::Greeting { at, text, .. } => self.lives.greeting(conn, at, text),
+            Event::Ready { at, .. } => {
+                self.lives.ready(slot, at);
+                if self.lives.lives[slot].is_member() {
+                    self.seats[slot].owed_from = at;
+                    self.seats[slot].sit(self.limits.publishers);
+                    self.last_ready = self.last_ready.max(at);
+                }
+            }
+            Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
+            Event::Leaving { at, .. } => self.leave(slot, conn, at),
+            Event::Closed { at, closure, detail, .. } => {
+                let closing = self.phases.get(&Phase::Close).is_some_and(|close| *close <= at);
+                if !closing {
+                    self.leave(slot, conn, at);
+                }
+                if self.lives.lives[slot].is_open() {
+                    self.rows.at(at).ended += 1;
+                }
+                let publisher = self.plan.publisher_of(conn).is_some();
+                if self.lives.closed(slot, conn, (at, closure, detail), closing, publisher) {
+                    self.rows.at(at).lost += 1;
+                }
+            }
+            Event::Stray { at, kind, sample, .. } => self.stray(slot, conn, at, kind, sample),
+            other => self.signal(slot, conn, other),
+        }
+    }
+
+    /// Pings, pongs and beats; none counts once the client has left.
+    fn signal(&mut self, slot: usize, conn: ConnId, event: Event<'_>) {
+        let life = self.lives.lives[slot];
+        if life.left < Instant::FAR {
+            return;
+        }
+        match event {
+            Event::PingSent { level, nonce, at, .. } => self.pings(level).ping(slot, conn, nonce, at),
+            Event::Pong { level, nonce, at, .. } => {
+                self.rows.at(at).pongs += 1;
+                self.pings(level).pong(slot, conn, nonce, at);
+            }
+            Event::AlienPong { at, sample, .. } => {
+                self.rows.at(at).pongs += 1;
+                self.protocol.alien(slot, conn, at, sample);
+            }
+            Event::Beat { at, .. } => {
+                self.rows.at(at).beats += 1;
+                self.pulse.beat(slot, conn, life.opened, at);
+            }
+            Event::ServerPing { at, .. } => {
+                if self.pulse.server_ping(slot, conn, life.opened, at) {
+                    self.rows.at(at).beats += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    const fn pings(&mut self, level: PingLevel) -> &mut super::pings::PingBook {
+        match level {
+            PingLevel::Application => &mut self.application,
+            PingLevel::Protocol => &mut self.protocol,
+        }
+    }
+
+    /// The client stops being owed anything: it begins to leave, or was lost.
+    fn leave(&mut self, slot: usize, conn: ConnId, at: Instant) {
+        if self.lives.lives[slot].left < Instant::FAR || self.lives.lives[slot].opened == Instant::FAR {
+            return;
+        }
+        let opened = self.lives.lives[slot].opened;
+        if self.lives.leave(slot, at) {
+            self.somebody_left = true;
+        }
+        self.seats[slot].leave();
+        self.pulse.end(slot, conn, opened, at);
+        self.application.end(slot, conn, at);
+        self.protocol.end(slot, conn, at);
+    }
+
+    fn stray(&mut self, slot: usize, conn: ConnId, at: Instant, kind: StrayKind, sample: &[u8]) {
+        self.rows.at(at).faults += 1;
+        if kind == StrayKind::Unexpected && self.limits.is_ping_text(sample) {
+            return self.application.passed_on(conn, at);
+        }
+        let sums = &mut self.copies;
+        *sums.stray.entry(kind).or_default() += 1;
+        if matches!(kind, StrayKind::OtherRoom | StrayKind::Echo | StrayKind::Unknown) {
+            sums.received += 1;
+            sums.stray_copies += 1;
+        }
+        if kind == StrayKind::Unreadable {
+            self.seats[slot].unreadable += 1;
+            sums.damage_sightings.note(at, Some(conn), None, || format!("a stamp damaged beyond reading: {}", shown(sample)));
+        } else {
+            sums.stray_sightings.note(at, Some(conn), None, || format!("{}: {}", stray_name(kind), shown(sample)));
+        }
+    }
+}
+
+/// Which connection an event is about.
+const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
+    match event {
+        Event::Connecting { conn, .. }
+        | Event::ConnectFailed { conn, .. }
+        | Event::Opened { conn, .. }
+        | Event::Greeting { conn, .. }
+        | Event::Ready { conn, .. }
+        | Event::NotReady { conn, .. }
+        | Event::Leaving { conn, .. }
+        | Event::Stray { conn, .. }
+        | Event::PingSent { conn, .. }
+        | Event::Pong { conn, .. }
+        | Event::AlienPong { conn, .. }
+        | Event::Beat { conn, .. }
+        | Event::ServerPing { conn, .. }
+        | Event::Closed { conn, .. } => Some(*conn),
+        Event::Copy(copy) => Some(copy.conn),
+        Event::Phase { .. } | Event::Sent { .. } | Event::Dropped { .. } | Event::Health { .. } | Event::Interrupted { .. } => None,
+    }
+}

@@ -1,0 +1,398 @@
+//! The live books of one shard: one event after another, nothing shared, and a copy's road as short as it can be.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::books::Publications;
+use super::bottom::shown;
+use super::condition::Readings;
+use super::copies::{Copies, Place, RangeRoom, Seat, flaw_names, publication};
+use super::lives::Lives;
+use super::pings::PingBook;
+use super::pulse::PulseBook;
+use super::rows::{Interval, Rows};
+use super::send_log::SendLog;
+use super::share::{Share, Slots};
+use super::spread::InFlight;
+use super::tally::Tally;
+use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
+use crate::event::{Copy, Event, Flaws, Phase, StrayKind};
+use crate::plan::Plan;
+use crate::scenario::model::{Audience, Encoding, OrderScope};
+
+/// The books of one shard while the run lasts. Events of one connection must come in the order they happened; between
+/// connections order does not matter.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) plan: Arc<Plan>,
+    pub(super) slots: Slots,
+    pub(super) limits: Limits,
+    /// What is planned from here on belongs to the steady state.
+    steady_at: Instant,
+    /// What arrives from here on is contested: an interrupted run is closing.
+    pub(super) refuse_from: Instant,
+    pub(super) phases: BTreeMap<Phase, Instant>,
+    pub(super) interrupted: Option<String>,
+    pub(super) seats: Vec<Seat>,
+    pub(super) lives: Lives,
+    pub(super) room: RangeRoom,
+    pub(super) copies: Copies,
+    pub(super) interval: Interval,
+    pub(super) rows: Rows,
+    pub(super) delivery: Tally,
+    pub(super) transit: Tally,
+    pub(super) send_lag: Tally,
+    pub(super) in_flight: InFlight,
+    pub(super) log: SendLog,
+    pub(super) publications: Publications,
+    pub(super) application: PingBook,
+    pub(super) protocol: PingBook,
+    pub(super) pulse: PulseBook,
+    pub(super) readings: Readings,
+    /// When the last member became one.
+    pub(super) last_ready: Instant,
+    /// Somebody left or was lost while publishing.
+    pub(super) somebody_left: bool,
+    /// Copies of open members known to be outstanding when last walked, and how many had come by then.
+    pub(super) walked: Cell<Option<(u64, u64, u64)>>,
+}
+
+/// What the plan says about judging a copy.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) publishers: u32,
+    /// From planned to received.
+    pub(super) within: Span,
+    late_send: Span,
+    total_order: bool,
+    pub(super) others: bool,
+    text: bool,
+    ping_text: Option<Vec<u8>>,
+}
+
+impl Limits {
+    fn of(plan: &Plan) -> Self {
+        let scenario = &plan.scenario;
+        let checks = &scenario.checks;
+        let publish = scenario.publish.as_ref();
+        let ping = checks.pong.as_ref().and_then(|pong| pong.application.as_ref());
+        Self {
+            publishers: plan.publishers,
+            within: checks.delivery.map_or(scenario.phases.drain, |delivery| delivery.within),
+            late_send: checks.instrument.late_send,
+            total_order: checks.order == Some(OrderScope::Total),
+            others: publish.is_some_and(|publish| publish.audience == Audience::Others),
+            text: publish.is_some_and(|publish| publish.encoding == Encoding::Text),
+            ping_text: ping.map(|ping| ping.send.clone().into_bytes()),
+        }
+    }
+}
+
+impl Ledger {
+    /// Empty books for the connections of `share`.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, share: Share) -> Self {
+        let limits = Limits::of(&plan);
+        let size = share.size(plan.connections);
+        let own = |slot| match plan.publisher_of(share.conn(slot)) {
+            Some(publisher) if limits.others => publisher.0,
+            _ => u32::MAX,
+        };
+        let checks = &plan.scenario.checks;
+        let pong = checks.pong.as_ref();
+        let slots = size as usize;
+        Self {
+            slots: Slots::new(share),
+            steady_at: Instant::FAR,
+            refuse_from: Instant::FAR,
+            phases: BTreeMap::new(),
+            interrupted: None,
+            seats: (0..size).map(|slot| Seat::new(own(slot))).collect(),
+            lives: Lives::new(slots, plan.connections),
+            room: RangeRoom::default(),
+            copies: Copies::default(),
+            interval: Interval::new(),
+            rows: Rows::default(),
+            delivery: Tally::default(),
+            transit: Tally::default(),
+            send_lag: Tally::default(),
+            in_flight: InFlight::new(plan.publishers, share.index),
+            log: SendLog::new(&plan, share),
+            publications: Publications::default(),
+            application: PingBook::new(pong.filter(|p| p.application.is_some()).map(|p| p.within), slots),
+            protocol: PingBook::new(pong.filter(|p| p.protocol).map(|p| p.within), slots),
+            pulse: PulseBook::new(checks.heartbeat.as_ref(), slots),
+            readings: Readings::default(),
+            last_ready: Instant::EPOCH,
+            somebody_left: false,
+            walked: Cell::new(None),
+            limits,
+            plan,
+        }
+    }
+
+    /// What this shard's publishers sent so far; merged over all shards it is what [`Ledger::settle`] needs.
+    #[must_use]
+    pub const fn send_log(&self) -> &SendLog {
+        &self.log
+    }
+
+    /// Enters one event.
+    #[inline]
+    pub fn observe(&mut self, event: Event<'_>) {
+        match event {
+            Event::Copy(copy) => self.copy(&copy),
+            other => self.other(other),
+        }
+    }
+
+    #[inline]
+    fn copy(&mut self, copy: &Copy) {
+        let Some(seat) = self.seats.get_mut(self.slots.of(copy.conn)) else { return self.foreign(copy) };
+        if seat.windows.len() <= copy.publisher.index()
+            || copy.publisher.0 == seat.own
+            || copy.flaws != Flaws::NONE
+            || copy.received >= self.refuse_from
+        {
+            return self.unusual(copy);
+        }
+        self.enter(copy);
+    }
+
+    /// A copy whose place is in a window.
+    #[inline]
+    fn enter(&mut self, copy: &Copy) {
+        self.copies.received += 1;
+        let seat = &mut self.seats[self.slots.of(copy.conn)];
+        if !seat.windows[copy.publisher.index()].in_order(copy.seq.0) {
+            match seat.enter(copy.publisher.0, copy.seq.0, &mut self.room) {
+                Place::First => {}
+                Place::Behind(highest) if copy.sent >= seat.owed_from => self.behind(copy, highest),
+                Place::Behind(_) => {}
+                Place::Again => return self.again(copy),
+                Place::Unkept => return self.copies.contested_received += 1,
+            }
+        }
+        let seat = &mut self.seats[self.slots.of(copy.conn)];
+        if copy.sent < seat.owed_from {
+            self.copies.contested_received += 1;
+            return;
+        }
+        seat.taken += 1;
+        let delivery = copy.received - copy.planned;
+        let transit = copy.received - copy.sent;
+        if delivery > self.limits.within {
+            self.late(copy, delivery, transit);
+        }
+        let (members, others, slots, plan) = (self.lives.members, self.limits.others, self.slots, &self.plan);
+        let rank = self.in_flight.receive(copy.publisher, copy.seq, copy.planned, copy.received, || {
+            members - u32::from(others && members > 0 && slots.share().owns(plan.connection_of(copy.publisher)))
+        });
+        if self.limits.total_order && self.seats[self.slots.of(copy.conn)].behind_rank(rank) {
+            self.copies.out_of_total_order += 1;
+            self.copies.total_order_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
+                "arrived behind a publication that another client saw after it".into()
+            });
+        }
+        let steady = copy.planned >= self.steady_at;
+        if !self.interval.covers(copy.received, steady) && !self.turn(copy.received, steady) {
+            return self.straggler(copy.received, delivery, transit, steady);
+        }
+        self.interval.record(delivery, transit);
+    }
+
+    /// A new second, or the steady state, begins; false for a copy of a second already poured out.
+    #[cold]
+    fn turn(&mut self, at: Instant, steady: bool) -> bool {
+        if !self.interval.is_over(at, steady) {
+            return false;
+        }
+        self.pour();
+        self.interval.restart(at, steady);
+        true
+    }
+
+    /// Pours the running second into its row and the totals.
+    pub(super) fn pour(&mut self) {
+        self.interval.pour(&mut self.rows, &mut self.delivery, &mut self.transit);
+    }
+
+    #[cold]
+    fn straggler(&mut self, at: Instant, delivery: Span, transit: Span, steady: bool) {
+        let row = self.rows.at(at);
+        row.copies += 1;
+        row.delivery.absorb_one(delivery.as_nanos());
+        row.transit.absorb_one(transit.as_nanos());
+        if steady {
+            self.delivery.record(delivery.as_nanos());
+            self.transit.record(transit.as_nanos());
+        }
+    }
+
+    #[cold]
+    fn behind(&mut self, copy: &Copy, highest: u32) {
+        self.copies.out_of_order += 1;
+        self.rows.at(copy.received).faults += 1;
+        self.copies
+            .order_sightings
+            .note(copy.received, Some(copy.conn), publication(copy), || format!("arrived behind number {highest} of the same publisher"));
+    }
+
+    #[cold]
+    fn again(&mut self, copy: &Copy) {
+        self.copies.duplicate += 1;
+        self.rows.at(copy.received).faults += 1;
+        let after = copy.received - copy.sent;
+        self.copies
+            .duplicate_sightings
+            .note(copy.received, Some(copy.conn), publication(copy), || format!("arrived again, {after} after it was sent"));
+    }
+
+    #[cold]
+    fn late(&mut self, copy: &Copy, delivery: Span, transit: Span) {
+        self.copies.late += 1;
+        self.copies.late_by_us += u64::from(transit <= self.limits.within);
+        self.copies.late_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
+            format!("arrived {delivery} after it was due, {transit} after it was sent")
+        });
+    }
+
+    /// A copy that is damaged, or has no window, or should not have come.
+    #[cold]
+    fn unusual(&mut self, copy: &Copy) {
+        let seat = &mut self.seats[self.slots.of(copy.conn)];
+        if copy.publisher.0 >= self.limits.publishers || copy.seq.0 == u32::MAX {
+            return self.stray_copy(copy, StrayKind::Unknown);
+        }
+        if copy.publisher.0 == seat.own {
+            return self.stray_copy(copy, StrayKind::Echo);
+        }
+        let refused = seat.closed.is_some() || copy.received >= self.refuse_from;
+        seat.sit(self.limits.publishers);
+        if copy.flaws != Flaws::NONE {
+            self.damaged(copy);
+        }
+        if refused {
+            self.copies.received += 1;
+            self.copies.contested_received += 1;
+        } else {
+            self.enter(copy);
+        }
+    }
+
+    /// A copy for a connection of another shard: the driver's mistake, but no reason to fall over.
+    #[cold]
+    fn foreign(&mut self, copy: &Copy) {
+        self.stray_copy(copy, StrayKind::Unknown);
+    }
+
+    fn stray_copy(&mut self, copy: &Copy, kind: StrayKind) {
+        self.copies.received += 1;
+        self.copies.stray_copies += 1;
+        *self.copies.stray.entry(kind).or_default() += 1;
+        self.rows.at(copy.received).faults += 1;
+        self.copies.stray_sightings.note(copy.received, Some(copy.conn), publication(copy), || stray_name(kind).into());
+    }
+
+    fn damaged(&mut self, copy: &Copy) {
+        self.copies.damaged += 1;
+        for name in flaw_names(copy.flaws) {
+            *self.copies.flaws.entry(name.into()).or_default() += 1;
+        }
+        self.copies.text_became_binary += u64::from(self.limits.text && copy.flaws.has(Flaws::OPCODE));
+        self.rows.at(copy.received).faults += 1;
+        self.copies.damage_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
+            let parts: Vec<_> = flaw_names(copy.flaws).collect();
+            format!("{} differ from what was sent", parts.join(" and "))
+        });
+    }
+
+    /// Everything that is not a copy.
+    fn other(&mut self, event: Event<'_>) {
+        match event {
+            Event::Copy(copy) => self.copy(&copy),
+            Event::Phase { phase, at } => self.phase(phase, at),
+            Event::Sent { publisher, seq, planned, sent, bytes } => self.sent(publisher, seq, planned, sent, bytes),
+            Event::Dropped { planned, cause, .. } => {
+                *self.publications.dropped.entry(cause).or_default() += 1;
+                self.publications.dropped_steady += u64::from(planned >= self.steady_at);
+            }
+            Event::Health { at, reading } => {
+                let row = self.rows.at(at);
+                row.loop_lag_max = row.loop_lag_max.max(Some(reading.loop_lag));
+                self.readings.read(at, reading, &self.phases);
+            }
+            Event::Interrupted { detail, .. } => {
+                let why = shown(detail.as_bytes());
+                if self.interrupted.as_ref().is_none_or(|mine| why < *mine) {
+                    self.interrupted = Some(why);
+                }
+                self.refuse();
+            }
+            of_a_connection => self.of_connection(of_a_connection),
+        }
+    }
+
+    fn phase(&mut self, phase: Phase, at: Instant) {
+        self.phases.entry(phase).or_insert(at);
+        if phase == Phase::Steady {
+            self.steady_at = self.steady_at.min(at);
+        }
+        self.refuse();
+    }
+
+    /// An interrupted run that closes is owed nothing more.
+    fn refuse(&mut self) {
+        if self.interrupted.is_some() {
+            self.refuse_from = self.phases.get(&Phase::Close).copied().unwrap_or(Instant::FAR);
+        }
+    }
+
+    fn sent(&mut self, publisher: PublisherId, seq: Seq, planned: Instant, sent: Instant, bytes: u32) {
+        debug_assert_eq!(self.log.count(publisher), seq.0, "sequence numbers count publications actually sent");
+        self.log.push(publisher, planned, sent);
+        let lag = sent - planned;
+        let sums = &mut self.publications;
+        sums.sent += 1;
+        sums.bytes += u64::from(bytes);
+        sums.late_sends += u64::from(lag > self.limits.late_send);
+        let (first, last) = sums.sending.unwrap_or((sent, sent));
+        sums.sending = Some((first.min(sent), last.max(sent)));
+        if planned >= self.steady_at {
+            sums.sent_steady += 1;
+            self.send_lag.record(lag.as_nanos());
+        }
+        let row = self.rows.at(sent);
+        row.sent += 1;
+        row.send_lag_max = row.send_lag_max.max(Some(lag));
+    }
+}
+
+/// A stray kind's name in reports.
+#[must_use]
+pub const fn stray_name(kind: StrayKind) -> &'static str {
+    match kind {
+        StrayKind::Unexpected => "unexpected",
+        StrayKind::OtherRun => "other_run",
+        StrayKind::OtherRoom => "other_room",
+        StrayKind::Echo => "echo",
+        StrayKind::Unknown => "unknown",
+        StrayKind::Unreadable => "unreadable",
+    }
+}
+
+impl Limits {
+    /// Whether a stray frame is our own application ping.
+    pub(super) fn is_ping_text(&self, sample: &[u8]) -> bool {
+        self.ping_text.as_deref() == Some(sample)
+    }
+}
+
+/// Where a connection's books are, if it is this shard's.
+impl Ledger {
+    pub(super) fn slot(&self, conn: ConnId) -> Option<usize> {
+        let slot = self.slots.of(conn);
+        (self.slots.share().owns(conn) && slot < self.seats.len()).then_some(slot)
+    }
+}

@@ -1,0 +1,249 @@
+//! Connections: how each came to be, became a member, and ended.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bottom::{Sightings, shown};
+use super::tally::Tally;
+use crate::base::{ConnId, Instant, Span};
+use crate::event::{ClosedBy, Closure, ConnectFailure};
+
+/// What the connections of a shard, or of the whole run, came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Planned.
+    pub planned: u64,
+    /// Attempts begun.
+    pub attempts: u64,
+    /// WebSocket handshakes completed.
+    pub opened: u64,
+    /// Became members.
+    pub ready: u64,
+    /// Opened, but greeting or script did not come to their end.
+    pub not_ready: u64,
+    /// Failed attempts by cause.
+    pub failed: BTreeMap<String, u64>,
+    /// Attempts that failed by our own limits.
+    pub failed_here: u64,
+    /// Ended unasked before the close phase, by who ended them: `server`, `network`, `violation`.
+    pub lost: BTreeMap<String, u64>,
+    /// Lost connections that were publishers'.
+    pub lost_publishers: u64,
+    /// Left as planned before the close phase.
+    pub left: u64,
+    /// Close codes received, `none` where there was none.
+    pub close_codes: BTreeMap<String, u64>,
+    /// Close codes of lost connections.
+    pub lost_codes: BTreeMap<String, u64>,
+    /// Closing handshakes that ended in order.
+    pub closed_clean: u64,
+    /// Greetings seen.
+    pub greetings: u64,
+    /// The first greeting.
+    pub greeting: Sightings,
+    /// TCP + TLS + WebSocket handshake.
+    pub handshakes: Tally,
+    /// When the first and the last connection opened.
+    pub opening: Option<(Instant, Instant)>,
+    /// Failed attempts.
+    pub failures: Sightings,
+    /// Clients that did not become ready.
+    pub unready: Sightings,
+    /// Lost connections.
+    pub losses: Sightings,
+}
+
+fn add(into: &mut BTreeMap<String, u64>, from: BTreeMap<String, u64>) {
+    for (key, n) in from {
+        *into.entry(key).or_default() += n;
+    }
+}
+
+impl Connections {
+    /// Connections lost, by whomever.
+    #[must_use]
+    pub fn lost_total(&self) -> u64 {
+        self.lost.values().sum()
+    }
+
+    /// Failed attempts, by whatever cause.
+    #[must_use]
+    pub fn failed_total(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.planned = self.planned.max(other.planned);
+        self.attempts += other.attempts;
+        self.opened += other.opened;
+        self.ready += other.ready;
+        self.not_ready += other.not_ready;
+        add(&mut self.failed, other.failed);
+        self.failed_here += other.failed_here;
+        add(&mut self.lost, other.lost);
+        self.lost_publishers += other.lost_publishers;
+        self.left += other.left;
+        add(&mut self.close_codes, other.close_codes);
+        add(&mut self.lost_codes, other.lost_codes);
+        self.closed_clean += other.closed_clean;
+        self.greetings += other.greetings;
+        self.greeting.merge(other.greeting);
+        self.handshakes.merge(&other.handshakes);
+        self.opening = match (self.opening, other.opening) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (mine, theirs) => mine.or(theirs),
+        };
+        self.failures.merge(other.failures);
+        self.unready.merge(other.unready);
+        self.losses.merge(other.losses);
+    }
+}
+
+/// One connection's life; [`Instant::FAR`] is what has not happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) opened: Instant,
+    pub(super) ready: Instant,
+    /// When copies stopped being owed: we began to leave, or it was lost.
+    pub(super) left: Instant,
+    pub(super) closed: bool,
+}
+
+impl Life {
+    pub(super) const UNBORN: Self = Self { opened: Instant::FAR, ready: Instant::FAR, left: Instant::FAR, closed: false };
+
+    pub(super) fn is_open(&self) -> bool {
+        self.opened < Instant::FAR && !self.closed
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.ready < Instant::FAR && self.left == Instant::FAR
+    }
+}
+
+/// The fold of one shard.
+#[derive(Debug)]
+pub(super) struct Lives {
+    pub(super) lives: Vec<Life>,
+    /// Members now.
+    pub(super) members: u32,
+    /// Open now.
+    pub(super) open: u32,
+    pub(super) sums: Connections,
+}
+
+impl Lives {
+    pub(super) fn new(slots: usize, planned: u32) -> Self {
+        let sums = Connections { planned: planned.into(), ..Connections::default() };
+        Self { lives: vec![Life::UNBORN; slots], members: 0, open: 0, sums }
+    }
+
+    pub(super) fn failed(&mut self, conn: ConnId, at: Instant, cause: ConnectFailure, detail: &str) {
+        *self.sums.failed.entry(failure_name(cause)).or_default() += 1;
+        self.sums.failed_here += u64::from(cause == ConnectFailure::LocalLimit);
+        self.sums.failures.note(at, Some(conn), None, || match detail {
+            "" => failure_name(cause),
+            detail => format!("{}: {}", failure_name(cause), shown(detail.as_bytes())),
+        });
+    }
+
+    pub(super) fn opened(&mut self, slot: usize, at: Instant, handshake: Span) {
+        self.sums.opened += 1;
+        self.sums.handshakes.record(handshake.as_nanos());
+        let (first, last) = self.sums.opening.unwrap_or((at, at));
+        self.sums.opening = Some((first.min(at), last.max(at)));
+        let life = &mut self.lives[slot];
+        if !life.is_open() {
+            self.open += 1;
+        }
+        *life = Life { opened: at, ..Life::UNBORN };
+    }
+
+    pub(super) fn greeting(&mut self, conn: ConnId, at: Instant, text: &[u8]) {
+        self.sums.greetings += 1;
+        self.sums.greeting.note(at, Some(conn), None, || shown(text));
+    }
+
+    pub(super) fn ready(&mut self, slot: usize, at: Instant) {
+        let life = &mut self.lives[slot];
+        if life.ready == Instant::FAR && life.left == Instant::FAR {
+            life.ready = at;
+            self.sums.ready += 1;
+            self.members += 1;
+        }
+    }
+
+    pub(super) fn not_ready(&mut self, conn: ConnId, at: Instant, detail: &str) {
+        self.sums.not_ready += 1;
+        self.sums.unready.note(at, Some(conn), None, || shown(detail.as_bytes()));
+    }
+
+    /// Copies stop being owed; true if it was a member until now.
+    pub(super) fn leave(&mut self, slot: usize, at: Instant) -> bool {
+        let life = &mut self.lives[slot];
+        let was_member = life.is_member();
+        if life.left == Instant::FAR {
+            life.left = at;
+        }
+        if was_member {
+            self.members -= 1;
+        }
+        was_member
+    }
+
+    /// The connection ended; `closing` when the run's close phase has begun. Gives whether it was lost.
+    pub(super) fn closed(&mut self, slot: usize, conn: ConnId, end: (Instant, Closure, &str), closing: bool, publisher: bool) -> bool {
+        let (at, closure, detail) = end;
+        let life = &mut self.lives[slot];
+        if life.closed || life.opened == Instant::FAR {
+            return false;
+        }
+        life.closed = true;
+        let leaving = life.left < Instant::FAR;
+        self.open -= 1;
+        let sums = &mut self.sums;
+        let code = closure.code.map_or_else(|| "none".into(), |code| code.to_string());
+        *sums.close_codes.entry(code.clone()).or_default() += 1;
+        sums.closed_clean += u64::from(closure.clean);
+        let who = match closure.by {
+            ClosedBy::Us | ClosedBy::Script => None,
+            ClosedBy::Violation => Some("violation"),
+            _ if closing || leaving => None,
+            ClosedBy::Server => Some("server"),
+            ClosedBy::Network => Some("network"),
+        };
+        let Some(who) = who else {
+            sums.left += u64::from(!closing && closure.by != ClosedBy::Script);
+            return false;
+        };
+        *sums.lost.entry(who.into()).or_default() += 1;
+        *sums.lost_codes.entry(code.clone()).or_default() += 1;
+        sums.lost_publishers += u64::from(publisher);
+        sums.losses.note(at, Some(conn), None, || {
+            let how = match closure.by {
+                ClosedBy::Server => format!("the server closed it unasked, code {code}"),
+                ClosedBy::Violation => "closed by us because the server broke the protocol".into(),
+                _ => "the connection broke without a Close frame".into(),
+            };
+            if detail.is_empty() { how } else { format!("{how}: {}", shown(detail.as_bytes())) }
+        });
+        true
+    }
+}
+
+/// A failure's name in reports: `refused`, `http_503`, …
+fn failure_name(cause: ConnectFailure) -> String {
+    match cause {
+        ConnectFailure::Refused => "refused".into(),
+        ConnectFailure::Timeout => "timeout".into(),
+        ConnectFailure::Reset => "reset".into(),
+        ConnectFailure::Dns => "dns".into(),
+        ConnectFailure::HttpStatus(status) => format!("http_{status}"),
+        ConnectFailure::BadUpgrade => "bad_upgrade".into(),
+        ConnectFailure::BadAccept => "bad_accept".into(),
+        ConnectFailure::Tls => "tls".into(),
+        ConnectFailure::LocalLimit => "local_limit".into(),
+        ConnectFailure::Io => "io".into(),
+    }
+}

@@ -1,0 +1,161 @@
+//! The server's heartbeat, client by client: is each interval the promised one?
+
+use serde::{Deserialize, Serialize};
+
+use super::bottom::Sightings;
+use super::tally::Tally;
+use crate::base::{ConnId, Instant, Span};
+use crate::scenario::model::{Beat, HeartbeatCheck};
+
+/// What the heartbeats of a shard, or of the whole run, came to. Every beat is in time, early or late; every beat that was due
+/// came in time, came late, or was missed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// Beats seen.
+    pub beats: u64,
+    /// Of those, after an interval within the tolerance.
+    pub in_time: u64,
+    /// After too short an interval.
+    pub early: u64,
+    /// After too long an interval.
+    pub late: u64,
+    /// Due, and never came.
+    pub missed: u64,
+    /// Clients that lived long enough for a beat to be due, or saw one.
+    pub clients: u64,
+    /// Of those, the ones that never saw any.
+    pub silent: u64,
+    /// Beat to beat.
+    pub intervals: Tally,
+    /// Deviation of each interval (the first one, from opening to the first beat, included) from the nearest multiple of the
+    /// promised period.
+    pub jitter: Tally,
+    /// Protocol pings from the server, whether they are the heartbeat or not.
+    pub server_pings: u64,
+    /// Intervals that broke the promise.
+    pub sightings: Sightings,
+}
+
+impl Pulse {
+    /// Beats that were due over all lives.
+    #[must_use]
+    pub const fn due(&self) -> u64 {
+        self.in_time + self.late + self.missed
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.beats += other.beats;
+        self.in_time += other.in_time;
+        self.early += other.early;
+        self.late += other.late;
+        self.missed += other.missed;
+        self.clients += other.clients;
+        self.silent += other.silent;
+        self.intervals.merge(&other.intervals);
+        self.jitter.merge(&other.jitter);
+        self.server_pings += other.server_pings;
+        self.sightings.merge(other.sightings);
+    }
+}
+
+/// One connection's last beat.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    at: Instant,
+    seen: bool,
+}
+
+/// The fold of one shard.
+#[derive(Debug)]
+pub(super) struct PulseBook {
+    promise: Option<(Span, Span)>,
+    by_ping: bool,
+    lasts: Vec<Last>,
+    sums: Pulse,
+}
+
+impl PulseBook {
+    pub(super) fn new(check: Option<&HeartbeatCheck>, slots: usize) -> Self {
+        Self {
+            promise: check.map(|c| (c.every, c.tolerance)),
+            by_ping: check.is_some_and(|c| c.beat == Beat::ProtocolPing),
+            lasts: if check.is_some() { vec![Last::default(); slots] } else { Vec::new() },
+            sums: Pulse::default(),
+        }
+    }
+
+    /// A beat message. Where the promised heartbeat is the protocol ping, messages are only counted.
+    pub(super) fn beat(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) {
+        self.sums.beats += 1;
+        if !self.by_ping {
+            self.judge(slot, conn, opened, at);
+        }
+    }
+
+    /// A protocol ping from the server; gives whether it is the promised heartbeat.
+    pub(super) fn server_ping(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) -> bool {
+        self.sums.server_pings += 1;
+        if self.by_ping {
+            self.sums.beats += 1;
+            self.judge(slot, conn, opened, at);
+        }
+        self.by_ping
+    }
+
+    /// Beats so far.
+    pub(super) const fn beats(&self) -> u64 {
+        self.sums.beats
+    }
+
+    fn judge(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) {
+        let Some((every, tolerance)) = self.promise else { return };
+        let Some(last) = self.lasts.get_mut(slot) else { return };
+        let first = !last.seen;
+        let since = if first { opened } else { last.at };
+        *last = Last { at, seen: true };
+        let interval = at.since(since);
+        let sums = &mut self.sums;
+        if !first {
+            sums.intervals.record(interval.as_nanos());
+        }
+        let periods = ((interval.as_nanos() + every.as_nanos() / 2) / every.as_nanos()).max(1);
+        sums.jitter.record(interval.abs_diff(every.times(periods)).as_nanos());
+        let subject = if first { "the first beat came" } else { "a beat came" };
+        let reference = if first { "opening" } else { "the one before" };
+        if interval + tolerance < every {
+            sums.early += 1;
+            sums.sightings.note(at, Some(conn), None, || format!("{subject} {interval} after {reference}, {every} is promised"));
+        } else if interval <= every + tolerance {
+            sums.in_time += 1;
+        } else {
+            sums.late += 1;
+            sums.missed += periods - 1;
+            sums.sightings.note(at, Some(conn), None, || format!("{subject} {interval} after {reference}, {every} is promised"));
+        }
+    }
+
+    /// A life that ended, or was cut off by the end of the run, at `end`: what was due until then and never came.
+    pub(super) fn end(&mut self, slot: usize, conn: ConnId, opened: Instant, end: Instant) {
+        let Some((every, tolerance)) = self.promise else { return };
+        let Some(last) = self.lasts.get(slot) else { return };
+        let since = if last.seen { last.at } else { opened };
+        let missed = end.before(tolerance).since(since).as_nanos().saturating_sub(1) / every.as_nanos();
+        let sums = &mut self.sums;
+        sums.missed += missed;
+        if missed > 0 || last.seen {
+            sums.clients += 1;
+        }
+        if missed > 0 {
+            let never = !last.seen;
+            sums.silent += u64::from(never);
+            sums.sightings.note(since + every + tolerance, Some(conn), None, || {
+                let since_what = if never { "since opening" } else { "since its last beat" };
+                format!("no beat for {} {since_what}, {every} is promised", end.since(since))
+            });
+        }
+    }
+
+    pub(super) fn finish(self) -> Pulse {
+        self.sums
+    }
+}

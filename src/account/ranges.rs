@@ -1,0 +1,83 @@
+//! Sets of sequence numbers as sorted, disjoint, non-touching half-open ranges.
+
+/// A set of `u32`, small when its members lie together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ranges(Vec<(u32, u32)>);
+
+impl Ranges {
+    /// How many ranges it takes.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether `n` is in.
+    pub(super) fn contains(&self, n: u32) -> bool {
+        let i = self.0.partition_point(|r| r.1 <= n);
+        self.0.get(i).is_some_and(|r| r.0 <= n)
+    }
+
+    /// Adds `[from, to)`.
+    pub(super) fn insert(&mut self, from: u32, to: u32) {
+        if from >= to {
+            return;
+        }
+        let first = self.0.partition_point(|r| r.1 < from);
+        let last = self.0.partition_point(|r| r.0 <= to);
+        if first == last {
+            self.0.insert(first, (from, to));
+        } else {
+            let joined = (self.0[first].0.min(from), self.0[last - 1].1.max(to));
+            self.0.splice(first..last, [joined]);
+        }
+    }
+
+    /// Takes `n` out; false when it was not in.
+    pub(super) fn remove(&mut self, n: u32) -> bool {
+        let i = self.0.partition_point(|r| r.1 <= n);
+        let Some(&(from, to)) = self.0.get(i).filter(|r| r.0 <= n) else { return false };
+        let rest: &[(u32, u32)] = &[(from, n), (n + 1, to)];
+        self.0.splice(i..=i, rest.iter().copied().filter(|r| r.0 < r.1));
+        true
+    }
+
+    /// How many members lie in `[from, to)`.
+    #[cfg(test)]
+    pub(super) fn count_in(&self, from: u32, to: u32) -> u64 {
+        self.overlaps(from, to).map(|(a, b)| u64::from(b - a)).sum()
+    }
+
+    /// The parts of the set within `[from, to)`.
+    pub(super) fn overlaps(&self, from: u32, to: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let start = self.0.partition_point(|r| r.1 <= from);
+        self.0[start..].iter().take_while(move |r| r.0 < to).map(move |r| (r.0.max(from), r.1.min(to))).filter(|r| r.0 < r.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(steps in prop::collection::vec((any::<bool>(), 0_u32..60, 0_u32..8), 0..60)) {
+            let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
+            for (add, from, len) in steps {
+                if add {
+                    ranges.insert(from, from + len);
+                    set.extend(from..from + len);
+                } else {
+                    prop_assert_eq!(ranges.remove(from), set.remove(&from));
+                }
+                prop_assert!(ranges.0.windows(2).all(|w| w[0].1 < w[1].0), "sorted and apart: {:?}", ranges);
+            }
+            for n in 0..70 {
+                prop_assert_eq!(ranges.contains(n), set.contains(&n));
+                prop_assert_eq!(ranges.count_in(n, n + 9), set.range(n..n + 9).count() as u64);
+            }
+        }
+    }
+}

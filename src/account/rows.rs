@@ -1,0 +1,364 @@
+//! The run second by second: rows that fold in pairs when there are too many, so that a long soak takes no more room than a
+//! short run.
+
+use serde::{Deserialize, Serialize};
+
+use super::tally::{self, percentile_of};
+use crate::base::{Instant, Span};
+
+/// Rows kept before they are folded in pairs.
+pub const MOST_ROWS: usize = 1_200;
+
+/// Length of a row before any folding.
+pub const ROW: Span = Span::from_secs(1);
+
+/// The timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    row: Span,
+    rows: Vec<Row>,
+}
+
+/// What happened within one row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections ended, by whomever.
+    pub ended: u64,
+    /// Connections that ended unasked.
+    pub lost: u64,
+    /// Publications sent.
+    pub sent: u64,
+    /// Copies received.
+    pub copies: u64,
+    /// Duplicates, out-of-order, damaged and stray arrivals.
+    pub faults: u64,
+    /// Beats seen.
+    pub beats: u64,
+    /// Pongs seen.
+    pub pongs: u64,
+    /// Received − planned of the row's copies.
+    pub delivery: Sketch,
+    /// Received − sent of the row's copies.
+    pub transit: Sketch,
+    /// Largest send lag, if anything was sent.
+    pub send_lag_max: Option<Span>,
+    /// Largest event-loop lag, if it was read.
+    pub loop_lag_max: Option<Span>,
+}
+
+/// A small sparse histogram with two significant digits (256 sub-buckets an octave pair, as HdrHistogram lays them out):
+/// precise enough for a line in a chart, small enough to be kept for every second.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    /// (bucket, count), buckets ascending.
+    counts: Vec<(u16, u32)>,
+    count: u64,
+    /// Exact.
+    max: u64,
+}
+
+const fn coarse(ns: u64) -> usize {
+    let octave = 56 - (ns | 255).leading_zeros() as usize;
+    (octave << 7) + (ns >> octave) as usize
+}
+
+const fn coarse_value(index: usize) -> u64 {
+    if index < 256 {
+        index as u64
+    } else {
+        let octave = (index >> 7) - 1;
+        (((index & 127) + 128) as u64) << octave
+    }
+}
+
+impl Sketch {
+    /// Adds fine buckets (of a [`super::tally::Tally`]'s layout, ascending) and the exact maximum among them.
+    pub(super) fn absorb(&mut self, fine: impl Iterator<Item = (usize, u32)>, max: u64) {
+        let mut added: Vec<(u16, u32)> = Vec::new();
+        for (bucket, n) in fine {
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than 65,536 buckets")]
+            let bucket = coarse(tally::value_of(bucket)) as u16;
+            match added.last_mut().filter(|last| last.0 == bucket) {
+                Some(last) => last.1 = last.1.saturating_add(n),
+                None => added.push((bucket, n)),
+            }
+        }
+        self.join(&added);
+        self.max = self.max.max(max);
+    }
+
+    /// Adds one value.
+    pub(super) fn absorb_one(&mut self, ns: u64) {
+        self.absorb(std::iter::once((tally::bucket_of(ns.clamp(1, tally::HIGHEST_NS)), 1)), ns);
+    }
+
+    fn join(&mut self, added: &[(u16, u32)]) {
+        self.count += added.iter().map(|(_, n)| u64::from(*n)).sum::<u64>();
+        if self.counts.is_empty() {
+            self.counts = added.to_vec();
+            return;
+        }
+        for &(bucket, n) in added {
+            match self.counts.binary_search_by_key(&bucket, |entry| entry.0) {
+                Ok(i) => self.counts[i].1 = self.counts[i].1.saturating_add(n),
+                Err(i) => self.counts.insert(i, (bucket, n)),
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.join(&other.counts);
+        self.max = self.max.max(other.max);
+    }
+
+    /// Samples.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The longest, exactly; `None` without samples.
+    #[must_use]
+    pub fn max(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.max)
+    }
+
+    /// The value at a percentile within one per cent; never above the maximum.
+    #[must_use]
+    pub fn percentile(&self, percentile: f64) -> Option<u64> {
+        let mut below = 0;
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        let rank = ((percentile.clamp(0.0, 100.0) / 100.0 * self.count as f64).ceil() as u64).max(1);
+        let found = self.counts.iter().find(|(_, n)| {
+            below += u64::from(*n);
+            below >= rank
+        });
+        found.map(|(bucket, _)| (coarse_value(usize::from(*bucket) + 1) - 1).min(self.max))
+    }
+
+    /// The buckets as (representative value in ns, count), ascending: for interval logs.
+    pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.counts.iter().map(|(bucket, n)| (coarse_value(usize::from(*bucket)), u64::from(*n)))
+    }
+}
+
+impl Row {
+    fn merge(&mut self, other: &Self) {
+        self.opened += other.opened;
+        self.ended += other.ended;
+        self.lost += other.lost;
+        self.sent += other.sent;
+        self.copies += other.copies;
+        self.faults += other.faults;
+        self.beats += other.beats;
+        self.pongs += other.pongs;
+        self.delivery.merge(&other.delivery);
+        self.transit.merge(&other.transit);
+        self.send_lag_max = self.send_lag_max.max(other.send_lag_max);
+        self.loop_lag_max = self.loop_lag_max.max(other.loop_lag_max);
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self { row: ROW, rows: Vec::new() }
+    }
+}
+
+impl Rows {
+    /// The row `at` falls into, made if it is not there yet.
+    pub(super) fn at(&mut self, at: Instant) -> &mut Row {
+        let mut place = self.place(at);
+        while place >= MOST_ROWS as u64 {
+            self.fold();
+            place = self.place(at);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below MOST_ROWS")]
+        let place = place as usize;
+        if place >= self.rows.len() {
+            self.rows.resize_with(place + 1, Row::default);
+        }
+        &mut self.rows[place]
+    }
+
+    const fn place(&self, at: Instant) -> u64 {
+        at.as_nanos() / self.row.as_nanos()
+    }
+
+    fn fold(&mut self) {
+        self.row = self.row.times(2);
+        let old = std::mem::take(&mut self.rows);
+        let mut old = old.into_iter();
+        while let Some(mut row) = old.next() {
+            if let Some(second) = old.next() {
+                row.merge(&second);
+            }
+            self.rows.push(row);
+        }
+    }
+
+    /// Adds another's rows, both folded to the longer of the two.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        while self.row < other.row {
+            self.fold();
+        }
+        while other.row < self.row {
+            other.fold();
+        }
+        if self.rows.len() < other.rows.len() {
+            self.rows.resize_with(other.rows.len(), Row::default);
+        }
+        for (mine, theirs) in self.rows.iter_mut().zip(&other.rows) {
+            mine.merge(theirs);
+        }
+    }
+
+    /// Length of a row.
+    #[must_use]
+    pub const fn row(&self) -> Span {
+        self.row
+    }
+
+    /// The rows, the first beginning at the epoch.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Row] {
+        &self.rows
+    }
+}
+
+/// The copies of the second now running, in dense counts: one record per copy and kind. At the end of the second they are
+/// poured into the row and, when they belong to the steady state, into the totals.
+#[derive(Debug)]
+pub(super) struct Interval {
+    start: u64,
+    pub(super) steady: bool,
+    delivery: Box<[u32]>,
+    transit: Box<[u32]>,
+    delivery_max: u64,
+    transit_max: u64,
+    copies: u64,
+}
+
+impl Interval {
+    pub(super) fn new() -> Self {
+        let empty = || vec![0; tally::BUCKETS].into_boxed_slice();
+        Self { start: 0, steady: false, delivery: empty(), transit: empty(), delivery_max: 0, transit_max: 0, copies: 0 }
+    }
+
+    /// Whether a copy received at `at` belongs here.
+    #[inline]
+    pub(super) const fn covers(&self, at: Instant, steady: bool) -> bool {
+        at.as_nanos().wrapping_sub(self.start) < ROW.as_nanos() && steady == self.steady
+    }
+
+    /// Whether `at` lies in a later second than this, or the steady state begins: time to pour out.
+    pub(super) const fn is_over(&self, at: Instant, steady: bool) -> bool {
+        at.as_nanos() >= self.start + ROW.as_nanos() || (steady && !self.steady)
+    }
+
+    /// Begins the second `at` lies in. Nothing may be left unpoured.
+    pub(super) fn restart(&mut self, at: Instant, steady: bool) {
+        self.start = at.as_nanos() / ROW.as_nanos() * ROW.as_nanos();
+        self.steady = steady;
+    }
+
+    /// One copy.
+    #[inline]
+    pub(super) fn record(&mut self, delivery: Span, transit: Span) {
+        let (delivery, transit) = (delivery.as_nanos(), transit.as_nanos());
+        self.copies += 1;
+        self.delivery_max = self.delivery_max.max(delivery);
+        self.transit_max = self.transit_max.max(transit);
+        self.delivery[tally::bucket_of(delivery.clamp(1, tally::HIGHEST_NS))] += 1;
+        self.transit[tally::bucket_of(transit.clamp(1, tally::HIGHEST_NS))] += 1;
+    }
+
+    /// Pours everything into the row and the steady totals, and is empty again.
+    pub(super) fn pour(&mut self, rows: &mut Rows, delivery: &mut tally::Tally, transit: &mut tally::Tally) {
+        if self.copies == 0 {
+            return;
+        }
+        let row = rows.at(Instant::from_nanos(self.start));
+        row.copies += self.copies;
+        for (counts, max, sketch, total) in [
+            (&mut self.delivery, &mut self.delivery_max, &mut row.delivery, delivery),
+            (&mut self.transit, &mut self.transit_max, &mut row.transit, transit),
+        ] {
+            sketch.absorb(counts.iter().copied().enumerate().filter(|(_, n)| *n > 0), *max);
+            if self.steady {
+                for (bucket, &n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+                    total.add(bucket, u64::from(n));
+                }
+                total.raise(*max, 0);
+            }
+            counts.fill(0);
+            *max = 0;
+        }
+        self.copies = 0;
+    }
+
+    /// The delivery counts not yet poured, for progress.
+    pub(super) fn delivery(&self) -> &[u32] {
+        &self.delivery
+    }
+}
+
+/// The value at a percentile over totals and the running second together.
+pub(super) fn running_percentile(total: &tally::Tally, interval: &Interval, percentile: f64) -> Option<u64> {
+    let count = total.count() + if interval.steady { interval.copies } else { 0 };
+    let mut settled = vec![0_u64; tally::BUCKETS];
+    for (bucket, n) in total.buckets() {
+        settled[bucket] = n;
+    }
+    if interval.steady {
+        for (sum, n) in settled.iter_mut().zip(interval.delivery()) {
+            *sum += u64::from(*n);
+        }
+    }
+    percentile_of(settled.into_iter().enumerate().filter(|(_, n)| *n > 0), count, percentile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_fold_in_pairs_and_lose_nothing() {
+        let mut rows = Rows::default();
+        for second in 0..5_000 {
+            rows.at(Instant::from_nanos(second * 1_000_000_000)).copies += second;
+        }
+        assert!(rows.as_slice().len() <= MOST_ROWS);
+        assert_eq!(rows.row(), Span::from_secs(8));
+        assert_eq!(rows.as_slice().iter().map(|r| r.copies).sum::<u64>(), (0..5_000_u64).sum::<u64>());
+        assert_eq!(rows.as_slice()[1].copies, (8..16).sum::<u64>());
+    }
+
+    #[test]
+    fn rows_of_different_length_merge_either_way() {
+        let (mut long, mut short) = (Rows::default(), Rows::default());
+        long.at(Instant::from_nanos(3_000_000_000_000)).beats = 1;
+        short.at(Instant::from_nanos(5_000_000_000)).beats = 2;
+        let (mut a, mut b) = (long.clone(), short.clone());
+        a.merge(short);
+        b.merge(long);
+        assert_eq!(a, b);
+        assert_eq!(a.as_slice().iter().map(|r| r.beats).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn a_sketch_is_within_one_per_cent() {
+        let mut sketch = Sketch::default();
+        let values: Vec<u64> = (1..=1000).map(|n| n * 1_234).collect();
+        sketch.absorb(values.iter().map(|v| (tally::bucket_of(*v), 1)), 1_234_000);
+        for p in [1.0, 50.0, 99.0] {
+            let (got, want) = (sketch.percentile(p).expect("samples"), 1_234.0 * 10.0 * p);
+            #[expect(clippy::cast_precision_loss, reason = "a test")]
+            let off = (got as f64 - want).abs() / want;
+            assert!(off < 0.01, "p{p}: {got} for {want}");
+        }
+        assert_eq!((sketch.percentile(100.0), sketch.max(), sketch.count()), (Some(1_234_000), Some(1_234_000), 1000));
+    }
+}

@@ -1,0 +1,217 @@
+//! When each publication was sent, in bounded room. A shard writes what its own publishers sent; merged over all shards the
+//! log says which publications a client that joined late or left early was owed. A client that was there from the first
+//! publication to the last needs no look-up at all.
+
+use serde::{Deserialize, Serialize};
+
+use super::share::Share;
+use crate::base::{Instant, PublisherId, Seq, Span};
+use crate::plan::Plan;
+
+/// Entries kept over all publishers before older ones are thinned: 16 MiB at 16 bytes each.
+const ENTRIES: usize = 1 << 20;
+
+/// Entries every publisher may keep however many there are.
+const LEAST_ENTRIES: usize = 64;
+
+/// The sent (and planned) instants of every publication.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendLog {
+    publishers: Vec<Sent>,
+    /// Entries a publisher may keep.
+    room: usize,
+}
+
+/// One publisher's part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Sent {
+    /// False until the shard that drives this publisher has spoken: nothing is known of it.
+    known: bool,
+    count: u32,
+    /// Every `stride`-th publication, from 0, up to where `latest` begins.
+    older: Vec<(Instant, Instant)>,
+    stride: u32,
+    /// The latest publications without gap; the last is number `count` − 1. (planned, sent)
+    latest: Vec<(Instant, Instant)>,
+}
+
+/// Where a boundary lies in a sequence: between `from` and `to`; equal unless the log was thinned there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Boundary {
+    pub(super) from: u32,
+    pub(super) to: u32,
+}
+
+impl Boundary {
+    pub(super) const fn exact(at: u32) -> Self {
+        Self { from: at, to: at }
+    }
+
+    pub(super) fn max(self, floor: Self) -> Self {
+        Self { from: self.from.max(floor.from), to: self.to.max(floor.to) }
+    }
+}
+
+impl SendLog {
+    /// An empty log in which the publishers of `share` are known to have sent nothing.
+    #[must_use]
+    pub fn new(plan: &Plan, share: Share) -> Self {
+        let room = (ENTRIES / (plan.publishers.max(1) as usize)).max(LEAST_ENTRIES);
+        let publishers = (0..plan.publishers)
+            .map(|p| Sent { known: share.owns(plan.connection_of(PublisherId(p))), stride: 1, ..Sent::default() })
+            .collect();
+        Self { publishers, room }
+    }
+
+    /// A log that knows nothing yet, to merge others into.
+    #[must_use]
+    pub fn empty(plan: &Plan) -> Self {
+        let mut log = Self::new(plan, Share::WHOLE);
+        log.publishers.iter_mut().for_each(|sent| sent.known = false);
+        log
+    }
+
+    /// Notes one publication.
+    pub(super) fn push(&mut self, publisher: PublisherId, planned: Instant, sent: Instant) {
+        if let Some(log) = self.publishers.get_mut(publisher.index()) {
+            log.push(planned, sent, self.room);
+        }
+    }
+
+    /// Takes over what `other` knows. Every publisher is written by one shard, so the order of merging does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.publishers.iter_mut().zip(&other.publishers) {
+            if (theirs.known, theirs.count) > (mine.known, mine.count) {
+                mine.clone_from(theirs);
+            }
+        }
+    }
+
+    /// How many publications `publisher` sent.
+    #[must_use]
+    pub fn count(&self, publisher: PublisherId) -> u32 {
+        self.publishers.get(publisher.index()).map_or(0, |sent| sent.count)
+    }
+
+    /// Publications sent by all publishers.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.publishers.iter().map(|sent| u64::from(sent.count)).sum()
+    }
+
+    /// When the first publication was sent; [`Instant::FAR`] when none was.
+    #[must_use]
+    pub fn first_sent(&self) -> Instant {
+        self.publishers.iter().filter_map(|sent| sent.older.first().or(sent.latest.first())).map(|e| e.1).min().unwrap_or(Instant::FAR)
+    }
+
+    /// The planned and sent instants of a publication, if they are still kept.
+    #[must_use]
+    pub fn instants(&self, publisher: PublisherId, seq: Seq) -> Option<(Instant, Instant)> {
+        let sent = self.publishers.get(publisher.index())?;
+        match seq.0.checked_sub(sent.latest_from()) {
+            Some(i) => sent.latest.get(i as usize).copied(),
+            None if seq.0.is_multiple_of(sent.stride) => sent.older.get((seq.0 / sent.stride) as usize).copied(),
+            None => None,
+        }
+    }
+
+    /// Publishers in order, with whether anything is known of them and how much they sent.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (bool, u32)> + '_ {
+        self.publishers.iter().map(|sent| (sent.known, sent.count))
+    }
+
+    /// The first publication sent at or after `at`.
+    pub(super) fn sent_from(&self, publisher: usize, at: Instant) -> Boundary {
+        self.publishers[publisher].boundary(|&(_, sent)| sent < at)
+    }
+
+    /// How many publications were due, with the limit `within`, no later than `end`.
+    pub(super) fn outlived(&self, publisher: usize, within: Span, end: Instant) -> Boundary {
+        self.publishers[publisher].boundary(|&(planned, _)| planned + within <= end)
+    }
+
+    /// Whether older entries were thinned.
+    #[must_use]
+    pub fn is_thinned(&self) -> bool {
+        self.publishers.iter().any(|sent| sent.stride > 1)
+    }
+}
+
+impl Sent {
+    fn push(&mut self, planned: Instant, sent: Instant, room: usize) {
+        self.known = true;
+        self.latest.push((planned, sent));
+        self.count += 1;
+        if self.latest.len() <= room {
+            return;
+        }
+        let (from, stride) = (self.latest_from(), self.stride);
+        let leaving = self.latest.drain(..room / 2).zip(from..);
+        self.older.extend(leaving.filter(|(_, seq)| seq.is_multiple_of(stride)).map(|(entry, _)| entry));
+        while self.older.len() > room / 2 {
+            let mut keep = [false, true].into_iter().cycle();
+            self.older.retain(|_| keep.next() == Some(false));
+            self.stride *= 2;
+        }
+    }
+
+    fn latest_from(&self) -> u32 {
+        self.count - u32::try_from(self.latest.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The first publication for which `before` no longer holds; it must hold for a beginning of the sequence.
+    fn boundary(&self, before: impl Fn(&(Instant, Instant)) -> bool) -> Boundary {
+        let from = self.latest_from();
+        let in_latest = self.latest.partition_point(&before);
+        #[expect(clippy::cast_possible_truncation, reason = "no longer than the count, a u32")]
+        if in_latest > 0 || self.older.is_empty() {
+            return Boundary::exact(from + in_latest as u32);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "no longer than the count, a u32")]
+        let kept = self.older.partition_point(&before) as u32;
+        match kept {
+            0 => Boundary::exact(0),
+            kept => Boundary { from: (kept - 1) * self.stride + 1, to: (kept * self.stride).min(from) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(sends: u32, room: usize) -> Sent {
+        let mut sent = Sent { stride: 1, ..Sent::default() };
+        for n in 0..sends {
+            sent.push(Instant::from_nanos(u64::from(n) * 10), Instant::from_nanos(u64::from(n) * 10 + 3), room);
+        }
+        sent
+    }
+
+    #[test]
+    fn boundaries_are_exact_until_the_log_is_thinned() {
+        let sent = log(100, 1000);
+        for (at, first) in [(0, 0), (3, 0), (4, 1), (13, 1), (993, 99), (994, 100), (5000, 100)] {
+            assert_eq!(sent.boundary(|e| e.1 < Instant::from_nanos(at)), Boundary::exact(first), "{at}");
+        }
+        assert_eq!(log(0, 10).boundary(|_| true), Boundary::exact(0));
+    }
+
+    #[test]
+    fn a_thinned_log_brackets_the_truth_and_stays_small() {
+        for sends in [65, 300, 1001, 20_000] {
+            let sent = log(sends, 64);
+            assert!(sent.older.len() + sent.latest.len() <= 64 + 32);
+            for truth in (0..=sends).step_by(7) {
+                let at = Instant::from_nanos((u64::from(truth) * 10 + 3).saturating_sub(1));
+                let boundary = sent.boundary(|e| e.1 < at);
+                assert!(boundary.from <= truth && truth <= boundary.to, "{truth} of {sends}: {boundary:?}");
+                assert!(boundary.to - boundary.from < sent.stride);
+                if truth >= sends - 30 {
+                    assert_eq!(boundary, Boundary::exact(truth), "the latest stay exact");
+                }
+            }
+        }
+    }
+}

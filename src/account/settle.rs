@@ -1,0 +1,311 @@
+//! Closing the books: what was owed to whom is known only now, from the merged send log and each client's membership.
+
+use super::books::{Account, Bounds};
+use super::copies::{Copies, Seat};
+use super::ledger::Ledger;
+use super::lives::Life;
+use super::send_log::{Boundary, SendLog};
+use super::window::{Gaps, Window, seen_in, unseen};
+use crate::base::{ConnId, Instant, PublisherId, Seq};
+use crate::event::{Phase, StrayKind};
+
+/// What one client was owed of one publisher: certain between `lo.to` and `hi.from`; where the log was thinned, what lies
+/// within a boundary is owed if it came and contested if it did not.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    /// Sent since the connection opened.
+    open: Boundary,
+    /// Sent since it was a member.
+    lo: Boundary,
+    /// Outlived.
+    hi: Boundary,
+    /// Sent before it left.
+    end: Boundary,
+    /// Sent at all.
+    count: u32,
+}
+
+/// A client's sums.
+#[derive(Debug, Default)]
+struct Sums {
+    owed: u64,
+    missing: u64,
+    /// Arrived within the certain range.
+    arrived: u64,
+    /// Arrived beyond it: contested.
+    beyond: u64,
+    /// Arrived, and never sent.
+    never_sent: u64,
+    /// Arrived from a publisher whose log is lost.
+    unattested: u64,
+    /// Contested and never arrived.
+    absent: u64,
+}
+
+/// What settling knows of the run.
+struct Closing<'a> {
+    log: &'a SendLog,
+    /// For each publisher: whether its log came, and how much it sent.
+    counts: Vec<(bool, u32)>,
+    first_sent: Instant,
+    /// Where an interrupted run stopped waiting; [`Instant::FAR`] for one that drained in order.
+    cut: Instant,
+    within: crate::base::Span,
+}
+
+impl Closing<'_> {
+    /// There from before the first publication to the end.
+    fn is_static(&self, life: &Life) -> bool {
+        life.ready <= self.first_sent && life.left == Instant::FAR && self.cut == Instant::FAR
+    }
+
+    fn owed(&self, life: &Life, publisher: usize, count: u32) -> Owed {
+        let from = |at: Instant| if at <= self.first_sent { Boundary::exact(0) } else { self.log.sent_from(publisher, at) };
+        let (open, lo) = (from(life.opened), from(life.ready));
+        let left = life.left.min(self.cut);
+        let (hi, end) = if left == Instant::FAR {
+            (Boundary::exact(count), Boundary::exact(count))
+        } else {
+            (self.log.outlived(publisher, self.within, left), from(left))
+        };
+        let hi = hi.max(lo);
+        Owed { open, lo, hi, end: end.max(hi), count }
+    }
+}
+
+impl Ledger {
+    /// Whether every copy owed so far to this shard's open members, by the merged `log`, has arrived: the drain may end.
+    /// Costs nothing while nobody joined late or left; otherwise the pairs are walked, and again only when as many copies
+    /// have come as were outstanding.
+    #[must_use]
+    pub fn all_in(&self, log: &SendLog) -> bool {
+        let total = log.total();
+        let members = u64::from(self.lives.members);
+        if members == 0 || total == 0 {
+            return true;
+        }
+        let first_sent = log.first_sent();
+        if !self.somebody_left && self.last_ready <= first_sent {
+            let own: u64 = if self.limits.others {
+                let own = |(seat, life): (&Seat, &Life)| (life.is_member()).then(|| log.count(PublisherId(seat.own)));
+                self.seats.iter().zip(&self.lives.lives).filter_map(own).map(u64::from).sum()
+            } else {
+                0
+            };
+            return self.taken() >= members * total - own;
+        }
+        let taken = self.taken();
+        if let Some((at_total, at_taken, outstanding)) = self.walked.get()
+            && at_total == total
+            && taken < at_taken + outstanding
+        {
+            return false;
+        }
+        let outstanding = self.outstanding(log);
+        self.walked.set(Some((total, taken, outstanding)));
+        outstanding == 0
+    }
+
+    /// First arrivals of owed copies so far, over all members of now and before.
+    fn taken(&self) -> u64 {
+        self.copies.received - self.copies.contested_received - self.copies.duplicate - self.copies.stray_copies
+    }
+
+    /// Copies sent to open members that have not arrived yet.
+    fn outstanding(&self, log: &SendLog) -> u64 {
+        let counts: Vec<_> = log.counts().collect();
+        let first_sent = log.first_sent();
+        let mut outstanding = 0;
+        for (seat, life) in self.seats.iter().zip(&self.lives.lives).filter(|(_, life)| life.is_member()) {
+            for (publisher, window) in seat.windows.iter().enumerate() {
+                let (_, count) = counts[publisher];
+                if is_own(seat, publisher) || window.holds_all_of(count) {
+                    continue;
+                }
+                let lo = if life.ready <= first_sent { Boundary::exact(0) } else { log.sent_from(publisher, life.ready) };
+                unseen(window, gaps_of(seat, publisher), lo.to, count, |a, b| outstanding += u64::from(b - a));
+            }
+        }
+        outstanding
+    }
+
+    /// Closes the books. `log` is the merged send log of all shards, `end` the instant at which the run was over.
+    #[must_use]
+    pub fn settle(mut self, log: &SendLog, end: Instant) -> Account {
+        self.pour();
+        let closed_at = self.phases.get(&Phase::Close).copied().unwrap_or(end).min(end);
+        let cut = if self.interrupted.is_some() { closed_at } else { Instant::FAR };
+        let closing = Closing { log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
+        let mut bounds = Bounds {
+            holes_forgotten: self.room.holes_forgotten,
+            early_forgotten: self.room.early_forgotten,
+            log_thinned: log.is_thinned(),
+            publishers_unknown: closing.counts.iter().filter(|(known, _)| !known).count() as u64,
+            out_of_balance: 0,
+        };
+        let mut moved = Sums::default();
+        for slot in 0..self.seats.len() {
+            let conn = self.slots.conn(slot);
+            let (seat, life) = (&mut self.seats[slot], self.lives.lives[slot]);
+            if life.opened < Instant::FAR && life.left == Instant::FAR {
+                self.pulse.end(slot, conn, life.opened, closed_at);
+                self.application.end(slot, conn, closed_at);
+                self.protocol.end(slot, conn, closed_at);
+            }
+            if let Some(windows) = seat.closed.take() {
+                seat.windows = windows;
+            }
+            if life.ready < Instant::FAR {
+                let sums = client(seat, &life, conn, &closing, &mut self.copies);
+                let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
+                moved.add_client(seat, sums, exact, conn, &mut self.copies, &mut bounds);
+            }
+            *seat = Seat::new(u32::MAX);
+        }
+        moved.enter(&mut self.copies);
+        if !self.copies.balance() {
+            bounds.out_of_balance += 1;
+        }
+        debug_assert!(bounds.out_of_balance == 0, "the books do not balance: {:#?}", self.copies);
+        let share = self.slots.share();
+        let mut connections = self.lives.sums;
+        connections.planned = self.plan.connections.into();
+        Account {
+            phases: self.phases,
+            ended: end,
+            interrupted: self.interrupted,
+            connections,
+            publications: self.publications,
+            copies: self.copies,
+            delivery: self.delivery,
+            transit: self.transit,
+            send_lag: self.send_lag,
+            spread: self.in_flight.finish(),
+            application: self.application.finish(),
+            protocol: self.protocol.finish(),
+            pulse: self.pulse.finish(),
+            health: self.readings.finish(share.index),
+            rows: self.rows,
+            bounds,
+        }
+    }
+}
+
+fn is_own(seat: &Seat, publisher: usize) -> bool {
+    seat.own as usize == publisher
+}
+
+fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
+    seat.gaps.as_ref()?.get(&u32::try_from(publisher).ok()?)
+}
+
+/// One client over all publishers.
+fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies) -> Sums {
+    seat.sit(u32::try_from(closing.counts.len()).unwrap_or(u32::MAX));
+    let mut sums = Sums::default();
+    let always_there = closing.is_static(life);
+    for (publisher, window) in seat.windows.iter().enumerate() {
+        let (known, count) = closing.counts[publisher];
+        if is_own(seat, publisher) {
+            continue;
+        }
+        if always_there && known && window.holds_all_of(count) {
+            sums.owed += u64::from(count);
+            sums.arrived += u64::from(count);
+            continue;
+        }
+        let gaps = gaps_of(seat, publisher);
+        if !known {
+            sums.unattested += seen_in(window, gaps, 0, window.next);
+            continue;
+        }
+        let owed = closing.owed(life, publisher, count);
+        pair(&mut sums, window, gaps, owed, |seq| {
+            let publication = (PublisherId(u32::try_from(publisher).unwrap_or(u32::MAX)), Seq(seq));
+            let instants = closing.log.instants(publication.0, publication.1);
+            let at = instants.map_or(life.ready, |(_, sent)| sent);
+            let full = copies.missing_sightings.is_full_before(at);
+            if !full {
+                copies.missing_sightings.note(at, Some(conn), Some(publication), || match instants {
+                    Some((_, sent)) => format!("sent at {sent}, never arrived"),
+                    None => "never arrived".into(),
+                });
+            }
+            !full
+        });
+    }
+    sums
+}
+
+/// One client and one publisher; `witness` is told missing ones from the first on until it has enough.
+fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut witness: impl FnMut(u32) -> bool) {
+    let (from, to) = (owed.lo.to.min(owed.hi.from), owed.hi.from);
+    let length = u64::from(to - from);
+    let mut missing = 0;
+    let mut wanted = super::bottom::WITNESSES;
+    unseen(window, gaps, from, to, |a, b| {
+        missing += u64::from(b - a);
+        for seq in (a..b).take(wanted) {
+            wanted = if witness(seq) { wanted - 1 } else { 0 };
+            if wanted == 0 {
+                break;
+            }
+        }
+    });
+    missing = (missing + gaps.map_or(0, |gaps| u64::from(gaps.forgotten))).min(length);
+    sums.owed += length;
+    sums.missing += missing;
+    sums.arrived += length - missing;
+    let beyond = owed.hi.to.max(owed.lo.to).min(owed.count);
+    sums.beyond += seen_in(window, gaps, beyond, owed.count);
+    if !window.is_fresh() && window.next > owed.count {
+        sums.never_sent += seen_in(window, gaps, owed.count, window.next);
+    }
+    for (a, b) in [(owed.open.to.min(from), from), (to, owed.end.from.max(to))] {
+        sums.absent += u64::from(b - a) - seen_in(window, gaps, a, b);
+    }
+}
+
+impl Sums {
+    /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
+    fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, copies: &mut Copies, bounds: &mut Bounds) {
+        // Of what arrived as owed, what turns out not to have been.
+        let not_owed = sums.beyond + sums.never_sent + sums.unattested;
+        let never_sent = sums.never_sent.min(seat.taken.saturating_sub(sums.arrived + sums.beyond));
+        let unattested = sums.unattested.min(seat.taken.saturating_sub(sums.arrived + sums.beyond + never_sent));
+        // What arrived within a boundary blurred by thinning is owed because it came.
+        let blurred = seat.taken.saturating_sub(sums.arrived + not_owed);
+        if seat.taken < sums.arrived || (exact && seat.taken != sums.arrived + not_owed) {
+            bounds.out_of_balance += 1;
+        }
+        self.owed += sums.owed + blurred;
+        self.missing += sums.missing;
+        self.arrived += sums.arrived + blurred;
+        self.beyond += sums.beyond;
+        self.never_sent += never_sent;
+        self.unattested += unattested;
+        self.absent += sums.absent;
+        copies.owed_clients += u64::from(sums.owed + blurred > 0);
+        if sums.missing > 0 {
+            copies.missing_clients += 1;
+            copies.deaf_clients += u64::from(seat.taken == 0);
+            copies.missing_unreadable += sums.missing.min(seat.unreadable.into());
+            copies.note_missing(sums.missing, conn);
+        }
+    }
+
+    /// Enters the shard's sums into its books.
+    fn enter(self, copies: &mut Copies) {
+        copies.owed = self.owed;
+        copies.missing = self.missing;
+        copies.late = copies.late.min(self.arrived);
+        copies.late_by_us = copies.late_by_us.min(copies.late);
+        copies.on_time = self.arrived - copies.late;
+        copies.contested_received += self.beyond + self.unattested;
+        copies.contested = copies.contested_received + self.absent;
+        if self.never_sent > 0 {
+            copies.stray_copies += self.never_sent;
+            *copies.stray.entry(StrayKind::Unknown).or_default() += self.never_sent;
+        }
+    }
+}

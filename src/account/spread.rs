@@ -1,0 +1,265 @@
+//! First, median and last receiver of each publication. What is in flight is kept in a small ring per publisher; what is over
+//! becomes a row in a sample chosen by hash, so that every shard samples the same publications without talking to the others.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Instant, PublisherId, Seed, Seq};
+
+/// Publications kept. Up to here the sample is everything.
+pub const SAMPLE: usize = 65_536;
+
+/// Marks a row keeps of its way to the last receiver: eighths of the shard's audience.
+const MARKS: usize = 8;
+
+/// Ring entries over all publishers.
+const RING: usize = 1 << 16;
+
+/// One shard's view of one publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Spread {
+    hash: u64,
+    /// Whose.
+    pub publisher: PublisherId,
+    /// Which.
+    pub seq: Seq,
+    /// Which shard saw it so.
+    pub shard: u32,
+    /// When it was due.
+    pub planned: Instant,
+    /// Receivers on this shard.
+    pub receivers: u32,
+    /// Its place in the order in which this shard first saw publications.
+    pub rank: u64,
+    /// Its first receiver.
+    pub first: Instant,
+    /// Its last receiver.
+    pub last: Instant,
+    /// How many receivers there were to be when it began to arrive.
+    audience: u32,
+    /// When a k-th eighth (k = 1..=8) of the audience had it; the epoch where it never came to that.
+    marks: [Instant; MARKS],
+}
+
+impl Spread {
+    fn begin(publisher: PublisherId, seq: Seq, planned: Instant, at: Instant, shard: u32, rank: u64, audience: u32) -> Self {
+        let hash = Seed(u64::from(publisher.0) << 32 | u64::from(seq.0)).nth(0).0;
+        Self {
+            hash,
+            publisher,
+            seq,
+            shard,
+            planned,
+            receivers: 0,
+            rank,
+            first: at,
+            last: at,
+            audience: audience.max(1),
+            marks: [Instant::EPOCH; MARKS],
+        }
+    }
+
+    const fn key(&self) -> (u64, PublisherId, Seq) {
+        (self.hash, self.publisher, self.seq)
+    }
+
+    /// The receiver number at which the `k`-th mark is set.
+    #[expect(clippy::cast_possible_truncation, reason = "at most the audience, a u32")]
+    const fn threshold(audience: u32, k: usize) -> u32 {
+        (audience as u64 * k as u64).div_ceil(MARKS as u64) as u32
+    }
+
+    /// Points (receivers so far, instant) of this shard's way from the first receiver to the last.
+    pub(crate) fn curve(&self) -> impl Iterator<Item = (u32, Instant)> + '_ {
+        let marks = (1..=MARKS)
+            .map(|k| (Self::threshold(self.audience, k), self.marks[k - 1]))
+            .filter(move |(n, at)| *n > 1 && *n < self.receivers && *at > Instant::EPOCH);
+        std::iter::once((1, self.first)).chain(marks).chain((self.receivers > 1).then_some((self.receivers, self.last)))
+    }
+}
+
+/// A ring slot: a publication and the receiver number at which its next mark is due.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    spread: Spread,
+    next_mark: u32,
+    k: usize,
+}
+
+/// The publications on their way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    slots: Vec<Option<Slot>>,
+    depth: u32,
+    shard: u32,
+    ranks: u64,
+    done: BTreeMap<(u64, PublisherId, Seq), Spread>,
+}
+
+impl InFlight {
+    pub(super) fn new(publishers: u32, shard: u32) -> Self {
+        let depth = (RING / publishers.max(1) as usize).clamp(4, 64);
+        let depth = 1 << depth.ilog2();
+        Self { slots: vec![None; publishers as usize * depth as usize], depth, shard, ranks: 0, done: BTreeMap::new() }
+    }
+
+    /// A copy came to one more receiver; `audience` is asked when it is the first. Gives the publication's rank.
+    #[inline]
+    pub(super) fn receive(
+        &mut self,
+        publisher: PublisherId,
+        seq: Seq,
+        planned: Instant,
+        at: Instant,
+        audience: impl FnOnce() -> u32,
+    ) -> u64 {
+        let place = publisher.0 as usize * self.depth as usize + (seq.0 & (self.depth - 1)) as usize;
+        match &mut self.slots[place] {
+            Some(slot) if slot.spread.seq == seq => {
+                let spread = &mut slot.spread;
+                spread.receivers += 1;
+                if at > spread.last {
+                    spread.last = at;
+                }
+                if spread.receivers >= slot.next_mark {
+                    slot.mark(at);
+                }
+                slot.spread.rank
+            }
+            _ => self.other(place, publisher, seq, planned, at, audience()),
+        }
+    }
+
+    /// The slot is empty or holds another publication.
+    #[cold]
+    fn other(&mut self, place: usize, publisher: PublisherId, seq: Seq, planned: Instant, at: Instant, audience: u32) -> u64 {
+        let spread = Spread::begin(publisher, seq, planned, at, self.shard, self.ranks, audience);
+        if self.slots[place].is_some_and(|slot| slot.spread.seq > seq) {
+            return self.straggler(spread, at);
+        }
+        self.ranks += 1;
+        let mut slot = Slot { spread, next_mark: Spread::threshold(spread.audience, 1), k: 1 };
+        slot.spread.receivers = 1;
+        if slot.next_mark <= 1 {
+            slot.mark(at);
+        }
+        if let Some(old) = self.slots[place].replace(slot) {
+            self.keep(old.spread);
+        }
+        spread.rank
+    }
+
+    /// A copy of a publication that has left the ring, or was overtaken by all of it.
+    fn straggler(&mut self, mut spread: Spread, at: Instant) -> u64 {
+        if let Some(kept) = self.done.get_mut(&spread.key()) {
+            kept.receivers += 1;
+            kept.last = kept.last.max(at);
+            return kept.rank;
+        }
+        spread.receivers = 1;
+        self.ranks += 1;
+        self.keep(spread);
+        spread.rank
+    }
+
+    fn keep(&mut self, spread: Spread) {
+        self.done.insert(spread.key(), spread);
+        if self.done.len() > SAMPLE {
+            self.done.pop_last();
+        }
+    }
+
+    /// Everything, in flight or over.
+    pub(super) fn finish(mut self) -> Spreads {
+        for slot in std::mem::take(&mut self.slots).into_iter().flatten() {
+            self.keep(slot.spread);
+        }
+        Spreads { rows: self.done.into_values().collect() }
+    }
+}
+
+impl Slot {
+    /// Sets every mark that is due.
+    fn mark(&mut self, at: Instant) {
+        while self.k <= MARKS && self.spread.receivers >= self.next_mark {
+            self.spread.marks[self.k - 1] = at;
+            self.k += 1;
+            self.next_mark = if self.k > MARKS { u32::MAX } else { Spread::threshold(self.spread.audience, self.k) };
+        }
+    }
+}
+
+/// The sample: for each publication in it, one row per shard that saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Spreads {
+    /// Ordered by hash, publisher, sequence, shard.
+    rows: Vec<Spread>,
+}
+
+impl Spreads {
+    /// Adds another shard's rows and keeps the publications with the lowest hashes.
+    pub(super) fn merge(&mut self, other: Self) {
+        let mine = std::mem::take(&mut self.rows);
+        let mut merged = Vec::with_capacity(mine.len() + other.rows.len());
+        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.rows.into_iter().peekable());
+        let mut publications = 0;
+        let mut last = None;
+        while let Some(row) = match (mine.peek(), theirs.peek()) {
+            (Some(a), Some(b)) if b < a => theirs.next(),
+            (Some(_), _) => mine.next(),
+            (None, _) => theirs.next(),
+        } {
+            if last != Some(row.key()) {
+                publications += 1;
+                last = Some(row.key());
+            }
+            if publications > SAMPLE {
+                break;
+            }
+            merged.push(row);
+        }
+        self.rows = merged;
+    }
+
+    /// The rows of one publication after another.
+    pub fn publications(&self) -> impl Iterator<Item = &[Spread]> {
+        self.rows.chunk_by(|a, b| a.key() == b.key())
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn rows(&self) -> &[Spread] {
+        &self.rows
+    }
+}
+
+/// Total order between shards.
+impl Spreads {
+    /// Sampled publications that one shard first saw behind another publication, and its neighbour before it. Two shards whose
+    /// clients all see one order first see publications in that order. Each shard is compared with the next, so that with every
+    /// publication seen everywhere all pairs are covered; what only one shard saw contradicts nobody.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<Spread> {
+        let mut by_shard: BTreeMap<u32, BTreeMap<(u64, PublisherId, Seq), &Spread>> = BTreeMap::new();
+        for row in &self.rows {
+            by_shard.entry(row.shard).or_default().insert(row.key(), row);
+        }
+        let shards: Vec<_> = by_shard.into_values().collect();
+        let mut found = Vec::new();
+        for (one, other) in shards.iter().zip(shards.iter().skip(1)) {
+            let mut ordered: Vec<_> = one.iter().filter_map(|(key, mine)| Some((mine.rank, *other.get(key)?))).collect();
+            ordered.sort_unstable_by_key(|(rank, _)| *rank);
+            let mut highest = 0;
+            for (_, theirs) in ordered {
+                if theirs.rank < highest {
+                    found.push(*theirs);
+                }
+                highest = highest.max(theirs.rank);
+            }
+        }
+        found.sort_unstable_by_key(|row| (row.first, row.key()));
+        found
+    }
+}

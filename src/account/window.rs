@@ -1,0 +1,180 @@
+//! What one client has seen of one publisher, in sixteen bytes: where the sequence stands and which of the last 64
+//! publications arrived. What falls out of the window unseen is kept as ranges beside it ([`Gaps`]).
+
+use super::ranges::Ranges;
+
+/// How far behind the first publication seen a window begins, so that reordering around a join is not taken for
+/// anything else.
+const BEFORE_FIRST: u32 = 32;
+
+/// A window trailing the highest sequence number seen (as RFC 4303's anti-replay window): bit *i* of `mask` tells whether
+/// `next` − 1 − *i* arrived. An empty mask is a window that has seen nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// One above the highest seen.
+    pub(super) next: u32,
+    /// Where the books of this pair begin; what arrives below is kept in [`Gaps::early`].
+    pub(super) first: u32,
+    mask: u64,
+}
+
+/// What an arrival was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// The first of this publication, in its place or beyond.
+    Ahead,
+    /// The first of this publication, behind a later one.
+    Behind,
+    /// Seen before.
+    Again,
+    /// Below the window: the gaps know.
+    Below,
+}
+
+impl Window {
+    /// The one road nearly every copy takes: the next in order, with nothing missing at the window's far end.
+    #[inline]
+    pub(super) const fn in_order(&mut self, seq: u32) -> bool {
+        if seq == self.next && (self.mask >> 63 == 1 || self.next - self.first < 64) {
+            self.mask = self.mask << 1 | 1;
+            self.next = seq.wrapping_add(1);
+            true
+        } else {
+            false
+        }
+    }
+
+    /// Any arrival; `seq` below `u32::MAX`. Runs that fall out of the window unseen are told to `gap` as `[from, to)`.
+    pub(super) fn arrive(&mut self, seq: u32, mut gap: impl FnMut(u32, u32)) -> Arrival {
+        if self.in_order(seq) {
+            return Arrival::Ahead;
+        }
+        if self.mask == 0 {
+            self.first = seq.saturating_sub(BEFORE_FIRST);
+            self.next = seq + 1;
+            self.mask = 1;
+            return Arrival::Ahead;
+        }
+        if seq < self.next {
+            let age = self.next - 1 - seq;
+            if seq < self.first || age >= 64 {
+                return Arrival::Below;
+            }
+            let bit = 1 << age;
+            if self.mask & bit != 0 {
+                return Arrival::Again;
+            }
+            self.mask |= bit;
+            return Arrival::Behind;
+        }
+        self.slide(seq, &mut gap);
+        Arrival::Ahead
+    }
+
+    /// Moves the window up so that `seq` is its newest, telling `gap` what falls out unseen.
+    fn slide(&mut self, seq: u32, gap: &mut impl FnMut(u32, u32)) {
+        let floor = (seq + 1).saturating_sub(64).max(self.first);
+        let shift = seq + 1 - self.next;
+        let mut open: Option<u32> = None;
+        for old in self.low()..floor.min(self.next) {
+            match (self.seen(old), open) {
+                (false, None) => open = Some(old),
+                (true, Some(from)) => {
+                    gap(from, old);
+                    open = None;
+                }
+                _ => {}
+            }
+        }
+        if floor > self.next {
+            gap(open.unwrap_or(self.next), floor);
+        } else if let Some(from) = open {
+            gap(from, floor);
+        }
+        self.mask = if shift >= 64 { 1 } else { self.mask << shift | 1 };
+        self.next = seq + 1;
+    }
+
+    /// The lowest sequence number the mask speaks of.
+    pub(super) const fn low(&self) -> u32 {
+        let low = self.next.saturating_sub(64);
+        if low > self.first { low } else { self.first }
+    }
+
+    /// Whether the mask says that `seq`, within `[low, next)`, arrived.
+    pub(super) const fn seen(&self, seq: u32) -> bool {
+        self.mask >> (self.next - 1 - seq) & 1 == 1
+    }
+
+    /// Nothing seen yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.mask == 0
+    }
+
+    /// All of `[0, count)` and nothing else arrived, as far as the window alone can tell (gaps must be asked too).
+    pub(super) const fn holds_all_of(&self, count: u32) -> bool {
+        let full = if count >= 64 { u64::MAX } else { (1 << count) - 1 };
+        self.next == count && self.first == 0 && self.mask == full
+    }
+}
+
+/// What did not fit the window of one pair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Gaps {
+    /// Fell out of the window unseen: missing, unless they still come.
+    pub(super) holes: Ranges,
+    /// Arrived below the window's beginning.
+    pub(super) early: Ranges,
+    /// Holes that could not be kept because the table was full.
+    pub(super) forgotten: u32,
+}
+
+/// Tells `tell` the unseen ranges of a pair within `[from, to)`, ascending.
+pub(super) fn unseen(window: &Window, gaps: Option<&Gaps>, from: u32, to: u32, mut tell: impl FnMut(u32, u32)) {
+    let mut told = |from: u32, to: u32| {
+        if from < to {
+            tell(from, to);
+        }
+    };
+    if window.is_fresh() {
+        return told(from, to);
+    }
+    let mut at = from;
+    for (a, b) in gaps.iter().flat_map(|gaps| gaps.early.overlaps(from, to.min(window.first))) {
+        told(at, a);
+        at = b;
+    }
+    told(at, to.min(window.first));
+    for (a, b) in gaps.iter().flat_map(|gaps| gaps.holes.overlaps(from.max(window.first), to)) {
+        told(a, b);
+    }
+    let mut open = None;
+    for seq in window.low().max(from)..window.next.min(to) {
+        match (window.seen(seq), open) {
+            (false, None) => open = Some(seq),
+            (true, Some(start)) => {
+                told(start, seq);
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    if let Some(start) = open {
+        told(start, window.next.min(to));
+    }
+    told(window.next.max(from), to);
+}
+
+/// How many of `[from, to)` arrived at a pair.
+pub(super) fn seen_in(window: &Window, gaps: Option<&Gaps>, from: u32, to: u32) -> u64 {
+    let mut missing = 0;
+    unseen(window, gaps, from, to, |a, b| missing += u64::from(b - a));
+    u64::from(to.saturating_sub(from)) - missing
+}
+
+impl Gaps {
+    /// How many ranges they take.
+    pub(super) const fn len(&self) -> usize {
+        self.holes.len() + self.early.len()
+    }
+}

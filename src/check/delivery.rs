@@ -1,0 +1,102 @@
+//! `delivery`: every owed copy arrives, in time.
+
+use super::evidence::{Draft, Evidence, witnesses};
+use super::words::{count, listed, percent, several};
+use super::{Check, Finding};
+use crate::account::{Copies, SAMPLE};
+
+pub(super) static CHECK: Check = Check {
+    id: "delivery",
+    claim: "Every copy of every publication reaches every client it is owed to, within the limit.",
+    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong.",
+    proves: "Each client's books were kept for each publication, so a duplicate cannot hide a loss. Missing copies did not come before the drain ended; late ones came, but more than `within` after they were due. A pass says nothing about clients that were not connected.",
+    examine,
+};
+
+fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
+    let Some(asked) = evidence.plan.scenario.checks.delivery.filter(|_| evidence.publishes()) else { return Vec::new() };
+    let copies = &evidence.account.copies;
+    // A frame too damaged to be read did arrive; it is held against the server once, by `integrity`.
+    let unreadable = if evidence.plan.scenario.checks.integrity { copies.missing_unreadable } else { 0 };
+    let missing = copies.missing - unreadable;
+    let mut draft = Draft {
+        population: copies.owed,
+        unit: "owed copies",
+        expected: format!("every one of {} within {}", several(copies.owed, "owed copy", "owed copies"), asked.within),
+        observed: observed(copies),
+        violations: missing + copies.late,
+        timing: copies.late,
+        witnesses: witnesses(if missing > 0 {
+            vec![&copies.missing_sightings, &copies.late_sightings]
+        } else {
+            vec![&copies.late_sightings]
+        }),
+        empty: "no client was a member while anything was published",
+        ..Draft::default()
+    };
+    if copies.late > 0 && copies.late_by_us == copies.late {
+        draft.excuse = Some("All late copies would have been in time had they been sent in time: the lateness is the instrument's.".into());
+    }
+    draft.excuse(evidence, asked.within, |standstill| standstill.copies);
+    draft.note = vec![
+        hint(evidence, missing),
+        (unreadable > 0).then(|| {
+            format!("{} besides arrived damaged beyond reading: see integrity.", several(unreadable, "missing copy", "missing copies"))
+        }),
+        (copies.contested > 0)
+            .then(|| format!("{} contested (a join, leave or disconnect overlaps).", several(copies.contested, "copy is", "copies are"))),
+    ];
+    vec![draft.conclude(check, evidence)]
+}
+
+fn observed(copies: &Copies) -> String {
+    if copies.owed == 0 {
+        return "no copy was owed".into();
+    }
+    let share = |n| percent(n, copies.owed);
+    let faults = listed([
+        (copies.missing, format!("{} missing ({})", count(copies.missing), share(copies.missing))),
+        (copies.late, format!("{} late ({})", count(copies.late), share(copies.late))),
+        (copies.late_by_us, format!("of which {} late by us", count(copies.late_by_us))),
+    ]);
+    let on_time = format!("{} on time", count(copies.on_time));
+    if faults.is_empty() { on_time } else { format!("{on_time}, {faults}") }
+}
+
+/// What the pattern of missing copies looks like.
+fn hint(evidence: &Evidence<'_>, missing: u64) -> Option<String> {
+    if missing == 0 {
+        return None;
+    }
+    let (account, plan) = (evidence.account, evidence.plan);
+    let copies = &account.copies;
+    let sent = account.publications.sent;
+    let is_publisher = |conn| plan.publisher_of(conn).is_some();
+    if copies.missing == sent
+        && copies.missing_clients <= plan.publishers.into()
+        && plan.connections > 1
+        && copies.most_missing.iter().all(|(_, conn)| is_publisher(*conn))
+    {
+        return Some(
+            "Exactly the senders' own copies are missing: the server leaves the sender out. If that is meant, say `audience = \"others\"`."
+                .into(),
+        );
+    }
+    if copies.missing == copies.owed {
+        return Some("Not one copy arrived: does the server broadcast at all, and to this path?".into());
+    }
+    if let [(_, only)] = copies.most_missing[..] {
+        let which = if only.0 + 1 == plan.connections { " (the last to connect)" } else { "" };
+        let all = if copies.deaf_clients == 1 { ", which got none at all" } else { "" };
+        return Some(format!("All missing copies are client {only}'s{which}{all}: does the server's loop leave one out?"));
+    }
+    if copies.deaf_clients > 0 && copies.deaf_clients == copies.missing_clients {
+        return Some(format!("{} got nothing at all; the others got everything.", several(copies.deaf_clients, "client", "clients")));
+    }
+    let seen = account.spread.publications().count() as u64;
+    let unseen = if sent <= SAMPLE as u64 { sent.saturating_sub(seen) } else { 0 };
+    if unseen > 0 {
+        return Some(format!("{} reached nobody.", several(unseen, "publication", "publications")));
+    }
+    Some(format!("Missing at {} of {}.", count(copies.missing_clients), several(copies.owed_clients, "client", "clients")))
+}

@@ -1,0 +1,346 @@
+//! `wsbench run`: the straight line, a noun a line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use reference_server::ServerConfig;
+
+use crate::base::Seed;
+use crate::check;
+use crate::drive::clock::Clock;
+use crate::drive::target::Trust;
+use crate::drive::{self, Cost, Outcome, Target, limits};
+use crate::measure;
+use crate::plan::Plan;
+use crate::report::{self, Facts, PlanFacts, Report, ScenarioFacts, TargetFacts};
+use crate::scenario::{self, Scenario, model};
+
+use super::exit::{Exit, Stopped};
+use super::output;
+use super::progress::Display;
+use super::secrets::redacted;
+use super::terminal::{Terminal, print, say};
+
+/// `wsbench run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wsbench run scenarios/broadcast.toml
+  wsbench run scenarios/smoke.toml --url wss://chat.example.com/ws --out results/
+  wsbench run scenarios/chat.toml --seed 7 --format json > report.json")]
+pub struct RunArgs {
+    /// The scenario, a TOML file
+    #[arg(value_name = "SCENARIO")]
+    scenario: PathBuf,
+
+    /// Run against this server instead of the scenario's target
+    #[arg(long, value_name = "URL", help_heading = "Target")]
+    url: Option<String>,
+
+    /// Take any TLS certificate
+    #[arg(long, help_heading = "Target")]
+    insecure: bool,
+
+    /// Trust the certificates in this PEM file, besides the system's
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    ca: Option<PathBuf>,
+
+    /// Write report.json, timeline.csv, percentiles.csv and scenario.toml into this directory
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+
+    /// Replace files that are already there
+    #[arg(long, help_heading = "Output")]
+    force: bool,
+
+    /// What to print on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    format: Format,
+
+    /// No progress, no notes
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+
+    /// More notes: what the run needs and what this machine has
+    #[arg(long, short, help_heading = "Output", conflicts_with = "quiet")]
+    verbose: bool,
+
+    /// Repeat the random choices of an earlier run
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    seed: Option<u64>,
+
+    /// Threads that drive clients; as many as the load asks for, up to one a core, unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Load")]
+    threads: Option<u32>,
+
+    /// Worker processes that hold the clients: a number, or `auto` for as many as the limit on open files asks for
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parse_processes, help_heading = "Load")]
+    processes: Processes,
+
+    /// Connect from these local addresses in turn (comma-separated addresses or an IPv4 block such as 127.0.0.0/24)
+    #[arg(long, value_name = "ADDRESSES", value_parser = parse_sources, help_heading = "Load")]
+    source: Option<Sources>,
+}
+
+/// A list of source addresses, as one argument.
+#[derive(Debug, Clone)]
+struct Sources(Vec<IpAddr>);
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The report, for people.
+    Text,
+    /// `report.json`.
+    Json,
+}
+
+/// How many processes.
+#[derive(Debug, Clone, Copy)]
+enum Processes {
+    Auto,
+    Exactly(u32),
+}
+
+fn parse_processes(text: &str) -> Result<Processes, String> {
+    match text {
+        "auto" => Ok(Processes::Auto),
+        text => text
+            .parse()
+            .ok()
+            .filter(|n| (1..=256).contains(n))
+            .map(Processes::Exactly)
+            .ok_or_else(|| "a number from 1 to 256, or `auto`".to_owned()),
+    }
+}
+
+fn parse_sources(text: &str) -> Result<Sources, String> {
+    let mut all = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match part.split_once('/') {
+            None => all.push(part.parse().map_err(|_| format!("`{part}` is not an IP address"))?),
+            Some((base, bits)) => {
+                let base: std::net::Ipv4Addr = base.parse().map_err(|_| format!("`{part}` is not an IPv4 block"))?;
+                let bits: u32 = bits.parse().ok().filter(|b| (16..=32).contains(b)).ok_or("a block has 16 to 32 bits")?;
+                let size = 1_u32 << (32 - bits);
+                let first = u32::from(base) & !(size - 1);
+                // The first and last address of a block name the network and its broadcast; a block of one or two has neither.
+                let usable = if size > 2 { first + 1..first + size - 1 } else { first..first + size };
+                all.extend(usable.map(|a| IpAddr::V4(a.into())));
+            }
+        }
+    }
+    Ok(Sources(all))
+}
+
+/// Runs the scenario and tells what came of it.
+#[must_use]
+pub fn run(args: &RunArgs, terminal: Terminal) -> Exit {
+    match attempt(args, terminal) {
+        Ok(exit) => exit,
+        Err(stopped) => stopped.tell(),
+    }
+}
+
+fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
+    let scenario = read(args)?;
+    let plan = Arc::new(Plan::new(Arc::new(scenario), seed(args)));
+    let files = args.out.as_deref().map(|dir| output::open_all(dir, FILES, args.force)).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
+    let started = Clock::unix_millis();
+    let (outcome, url) = runtime.block_on(drive(args, terminal, &plan))?;
+    let report = report(&plan, &outcome, url, started);
+    if let Some(files) = files {
+        write(files, &report)?;
+    }
+    match args.format {
+        Format::Text => print(&report::text::render(&report, &terminal.style)),
+        Format::Json => print(&report::json::render(&report)),
+    }
+    Ok(match outcome.unreachable {
+        Some(reason) => Stopped::environment(format!("{}: {reason}", report.target.url)).tell(),
+        None => exit_of(report.verdict),
+    })
+}
+
+const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];
+
+fn write(files: [output::Target; 4], report: &Report) -> Result<(), Stopped> {
+    let [json, timeline, percentiles, scenario] = files;
+    json.write(report::json::render(report).as_bytes())?;
+    timeline.write(report::csv::timeline(report).as_bytes())?;
+    percentiles.write(report::csv::percentiles(report).as_bytes())?;
+    scenario.write(report.scenario.toml.as_bytes())
+}
+
+const fn exit_of(verdict: check::Verdict) -> Exit {
+    match verdict {
+        check::Outcome::Pass => Exit::Pass,
+        check::Outcome::Fail => Exit::Fail,
+        check::Outcome::Inconclusive => Exit::Inconclusive,
+    }
+}
+
+fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
+    let file = args.scenario.display().to_string();
+    let text = std::fs::read_to_string(&args.scenario).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
+    let reading = scenario::read(&text, &file).map_err(Stopped::usage)?;
+    if !args.quiet {
+        for warning in &reading.warnings {
+            say(&warning.to_string());
+        }
+    }
+    let mut scenario = reading.scenario;
+    if let Some(url) = &args.url {
+        drive::target::Parts::parse(url).map_err(Stopped::usage)?;
+        scenario.target = model::Target::Url(url.clone());
+    }
+    Ok(scenario)
+}
+
+fn seed(args: &RunArgs) -> Seed {
+    // Nothing depends on this being unpredictable, only on it differing from run to run.
+    Seed(args.seed.unwrap_or_else(|| Seed(Clock::unix_millis()).nth(u64::from(std::process::id())).0 >> 11))
+}
+
+async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(Outcome, TargetFacts), Stopped> {
+    let built_in = plan.scenario.target == model::Target::BuiltIn;
+    let workers = match args.processes {
+        Processes::Auto => limits::workers_needed(plan.connections, built_in),
+        Processes::Exactly(1) => 0,
+        Processes::Exactly(n) => n.min(plan.connections),
+    };
+    let needs = needs(plan, workers, built_in);
+    limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
+    let server = if built_in { Some(reference_server::spawn(ServerConfig::on_free_port()).map_err(Stopped::environment)?) } else { None };
+    let url = match (&server, &plan.scenario.target) {
+        (Some(server), _) => server.url().to_owned(),
+        (None, model::Target::Url(url)) => url.clone(),
+        (None, model::Target::BuiltIn) => return Err(Stopped::environment("the built-in server is gone")),
+    };
+    let urls = urls(args, plan, &url);
+    let targets = resolve(&urls).await?;
+    let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets[0], plan.connections);
+    let preflight = limits::preflight(needs, plan.connections, &sources, &targets).map_err(Stopped::environment)?;
+    announce(args, plan, &url, built_in, &preflight);
+
+    let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
+    let options = drive::Options { threads, processes: workers, targets, urls, sources, server_inside: built_in };
+    let stop = super::interrupt::watch();
+    let mut display = Display::new(terminal, args.quiet);
+    let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |progress| display.show(progress)).await;
+    display.finish();
+    if let Some(server) = server {
+        let _totals = server.stop();
+    }
+    let outcome = outcome.map_err(Stopped::environment)?;
+    for lost in &outcome.lost {
+        say(&format!("wsbench: {lost}"));
+    }
+    Ok((outcome, TargetFacts { url: report::redact_url(&url), built_in }))
+}
+
+/// What the process that holds most needs.
+fn needs(plan: &Plan, workers: u32, built_in: bool) -> limits::Needs {
+    let connections =
+        if workers == 0 { plan.connections } else { plan.connections.div_ceil(workers).max(if built_in { plan.connections } else { 0 }) };
+    limits::Needs { connections, server_inside: built_in && workers == 0, memory: plan.budget().memory_bytes }
+}
+
+fn urls(args: &RunArgs, plan: &Plan, url: &str) -> Vec<(String, Trust)> {
+    let trust = |insecure| Trust { insecure: args.insecure || insecure, roots: args.ca.clone() };
+    plan.scenario.groups.iter().map(|group| (url.to_owned(), trust(group.insecure))).collect()
+}
+
+async fn resolve(urls: &[(String, Trust)]) -> Result<Vec<Target>, Stopped> {
+    let mut targets = Vec::new();
+    for (url, trust) in urls {
+        targets.push(Target::resolve(url, trust).await.map_err(|e| match e {
+            drive::target::TargetError::Url { .. } => Stopped::usage(e),
+            _ => Stopped::environment(e),
+        })?);
+    }
+    Ok(targets)
+}
+
+/// Says where the load goes and how much, before it goes.
+fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &limits::Preflight) {
+    if args.quiet {
+        return;
+    }
+    let budget = plan.budget();
+    let server = if built_in { " (the built-in reference server)" } else { "" };
+    say(&format!(
+        "wsbench: {} → {}{server}: {} clients, {} publications, {} copies owed, seed {}",
+        plan.scenario.name,
+        report::redact_url(url),
+        plan.connections,
+        budget.publications(),
+        budget.copies(),
+        plan.seed.0
+    ));
+    if args.verbose {
+        let shown = |there: Option<u64>| there.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+        let (files, files_there) = preflight.descriptors;
+        let (ports, ports_there) = preflight.ports;
+        let (memory, memory_there) = preflight.memory;
+        say(&format!(
+            "needs {files} open files (limit {}), {ports} local ports (there are {}), about {} of memory (available {})",
+            shown(files_there),
+            shown(ports_there),
+            crate::base::ByteSize(memory),
+            memory_there.map_or_else(|| "unknown".to_owned(), |n| crate::base::ByteSize(n).to_string())
+        ));
+    }
+}
+
+/// One thread carries about 60,000 copies a second or 5,000 connections with room to spare; more are used as the load asks.
+fn threads(plan: &Plan, workers: u32) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let seconds = plan.publishing().as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+    let by_copies = (plan.budget().copies() as f64 / seconds / 60_000.0).ceil() as u32;
+    let all = by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores);
+    all.div_ceil(workers.max(1))
+}
+
+fn report(plan: &Plan, outcome: &Outcome, target: TargetFacts, started_at_unix_ms: u64) -> Report {
+    let findings = check::judge(plan, &outcome.account);
+    let mut summary = measure::summarize(plan, &outcome.account);
+    add_cost(&mut summary.instrument, &outcome.cost, summary.connections.opened);
+    let shown = redacted(&plan.scenario);
+    let budget = plan.budget();
+    let facts = Facts {
+        scenario: ScenarioFacts {
+            name: shown.name.clone(),
+            description: shown.description.clone(),
+            digest: plan.digest(),
+            toml: shown.to_toml(),
+        },
+        target,
+        seed: plan.seed,
+        run_id: plan.run,
+        started_at_unix_ms,
+        plan: PlanFacts {
+            digest: plan.digest(),
+            connections: plan.connections,
+            publishers: plan.publishers,
+            publications: budget.publications(),
+            copies_owed: budget.copies(),
+            planned_ns: (plan.ramp() + plan.publishing()).as_nanos(),
+        },
+    };
+    Report::new(facts, findings, summary)
+}
+
+fn add_cost(numbers: &mut measure::InstrumentNumbers, cost: &Cost, opened: u64) {
+    numbers.shards = cost.shards;
+    numbers.processes = cost.processes;
+    numbers.cpu_ns = cost.cpu.as_nanos();
+    numbers.peak_memory_bytes = cost.peak_memory;
+    numbers.bytes_per_connection = cost.ramp_memory.checked_div(opened).unwrap_or(0);
+    numbers.steal_share = cost.steal_share;
+    numbers.server_inside = cost.server_inside;
+}

@@ -1,0 +1,65 @@
+//! What the terminal can do, found out once: width, colour, Unicode. `NO_COLOR` and `--color` are honoured.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::report::text::Style;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where output goes and how it may look.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// How text on standard output is set.
+    pub style: Style,
+    /// Standard error is a terminal: progress may be drawn there.
+    pub progress: bool,
+}
+
+impl Terminal {
+    /// Looks at the environment.
+    #[must_use]
+    pub fn detect(colour: Colour) -> Self {
+        let stdout = io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) || std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let colour = match colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => stdout && !plain,
+        };
+        Self { style: Style { width: width(stdout), colour, unicode: unicode() }, progress: io::stderr().is_terminal() }
+    }
+}
+
+fn width(stdout: bool) -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    asked.or_else(|| stdout.then(|| usize::from(console::Term::stdout().size().1))).unwrap_or(80)
+}
+
+/// A locale that says UTF-8, or says nothing at all (containers), is taken at its word.
+fn unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    locale.is_none_or(|l| {
+        let l = l.to_ascii_lowercase();
+        l.contains("utf-8") || l.contains("utf8") || l == "c" || l == "posix"
+    })
+}
+
+/// Writes data to standard output. A reader that has gone away is no error.
+pub(super) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a line for people to standard error.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,64 @@
+//! The one clock: the system's monotonic clock, counted from the run's epoch. The only file that reads it.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::base::{Instant, Span};
+
+/// The run's clock. Copies of it, in other threads or processes of this machine, agree to the nanosecond, since all read
+/// the same system clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    epoch: u64,
+}
+
+impl Clock {
+    /// A clock whose epoch is now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { epoch: read(ClockId::Monotonic) }
+    }
+
+    /// The clock with this epoch, as [`Clock::epoch_nanos`] of another process gave it.
+    #[must_use]
+    pub const fn with_epoch(nanos: u64) -> Self {
+        Self { epoch: nanos }
+    }
+
+    /// The epoch in nanoseconds of the system's monotonic clock.
+    #[must_use]
+    pub const fn epoch_nanos(self) -> u64 {
+        self.epoch
+    }
+
+    /// Now.
+    #[inline]
+    #[must_use]
+    pub fn now(self) -> Instant {
+        Instant::from_nanos(read(ClockId::Monotonic).saturating_sub(self.epoch))
+    }
+
+    /// CPU time the calling thread has used.
+    #[must_use]
+    pub fn thread_cpu() -> Span {
+        Span::from_nanos(read(ClockId::ThreadCPUTime))
+    }
+
+    /// CPU time the process has used.
+    #[must_use]
+    pub fn process_cpu() -> Span {
+        Span::from_nanos(read(ClockId::ProcessCPUTime))
+    }
+
+    /// The wall clock in milliseconds since 1970, for the report's date and nothing else.
+    #[must_use]
+    pub fn unix_millis() -> u64 {
+        read(ClockId::Realtime) / 1_000_000
+    }
+}
+
+#[inline]
+#[expect(clippy::cast_sign_loss, reason = "these clocks do not run below zero")]
+fn read(id: ClockId) -> u64 {
+    let time = clock_gettime(id);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

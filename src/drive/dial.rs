@@ -1,0 +1,147 @@
+//! From nothing to an open WebSocket: TCP from a chosen source address, TLS, the opening handshake; every way it can fail
+//! by its cause.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+
+use crate::base::Rng;
+use crate::event::ConnectFailure;
+use crate::wire::handshake::{HandshakeError, Request, key};
+
+use super::stream::Stream;
+use super::target::Target;
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) cause: ConnectFailure,
+    pub(super) detail: String,
+}
+
+/// An open WebSocket and what the server sent behind its handshake.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    pub(super) stream: Stream,
+    pub(super) early: Vec<u8>,
+}
+
+impl Failed {
+    fn new(cause: ConnectFailure, detail: impl ToString) -> Self {
+        Self { cause, detail: detail.to_string() }
+    }
+
+    fn io(error: &io::Error) -> Self {
+        Self::new(cause_of(error), error)
+    }
+}
+
+/// Tells our own limits (descriptors: EMFILE, ENFILE; ports: EADDRNOTAVAIL, EADDRINUSE; buffers: ENOBUFS, ENOMEM) from
+/// what the server or the network did.
+fn cause_of(error: &io::Error) -> ConnectFailure {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => ConnectFailure::Refused,
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => ConnectFailure::Reset,
+        Kind::TimedOut => ConnectFailure::Timeout,
+        Kind::AddrNotAvailable | Kind::AddrInUse | Kind::OutOfMemory => ConnectFailure::LocalLimit,
+        _ => match error.raw_os_error() {
+            Some(23 | 24 | 105) => ConnectFailure::LocalLimit,
+            _ => ConnectFailure::Io,
+        },
+    }
+}
+
+/// Dials `target` within `limit`.
+pub(super) async fn dial(
+    target: &Target,
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    request: &Request,
+    rng: &mut Rng,
+    limit: Duration,
+) -> Result<Dialled, Failed> {
+    match tokio::time::timeout(limit, attempt(target, address, source, request, rng)).await {
+        Ok(result) => result,
+        Err(_) => Err(Failed::new(ConnectFailure::Timeout, format!("no open WebSocket after {limit:?}"))),
+    }
+}
+
+async fn attempt(
+    target: &Target,
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    request: &Request,
+    rng: &mut Rng,
+) -> Result<Dialled, Failed> {
+    let tcp = tcp(address, source).await.map_err(|e| Failed::io(&e))?;
+    let mut stream = match &target.tls {
+        None => Stream::Plain(tcp),
+        Some((config, name)) => {
+            let connector = TlsConnector::from(config.clone());
+            let tls = connector.connect(name.clone(), tcp).await.map_err(|e| match e.kind() {
+                io::ErrorKind::InvalidData => Failed::new(ConnectFailure::Tls, e),
+                _ => Failed::io(&e),
+            })?;
+            Stream::Tls(Box::new(tls))
+        }
+    };
+    let mut random = [0; 16];
+    random[..8].copy_from_slice(&rng.next_u64().to_ne_bytes());
+    random[8..].copy_from_slice(&rng.next_u64().to_ne_bytes());
+    let key = key(random);
+    stream.write_all(&request.encode(&key)).await.map_err(|e| Failed::io(&e))?;
+    stream.flush().await.map_err(|e| Failed::io(&e))?;
+    let early = answer(&mut stream, request, &key).await?;
+    Ok(Dialled { stream, early })
+}
+
+async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<Vec<u8>, Failed> {
+    let mut head = Vec::with_capacity(1024);
+    loop {
+        let read = stream.read_buf(&mut head).await.map_err(|e| Failed::io(&e))?;
+        if read == 0 {
+            return Err(Failed::new(ConnectFailure::Reset, "the server closed the connection during the handshake"));
+        }
+        match request.judge(key, &head) {
+            Ok(None) => {}
+            Ok(Some(accepted)) => return Ok(head.split_off(accepted.head)),
+            Err(error) => return Err(Failed::new(cause_of_handshake(&error), error)),
+        }
+    }
+}
+
+fn cause_of_handshake(error: &HandshakeError) -> ConnectFailure {
+    match error {
+        HandshakeError::Status { status, .. } => ConnectFailure::HttpStatus(*status),
+        HandshakeError::Accept { .. } => ConnectFailure::BadAccept,
+        _ => ConnectFailure::BadUpgrade,
+    }
+}
+
+async fn tcp(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_nodelay(true)?;
+    if let Some(source) = source {
+        late_port(&socket)?;
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.connect(address).await
+}
+
+/// IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, when the destination is known, so that one port serves many
+/// destinations (Linux 4.2).
+#[cfg(target_os = "linux")]
+fn late_port(socket: &TcpSocket) -> io::Result<()> {
+    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn late_port(_: &TcpSocket) -> io::Result<()> {
+    Ok(())
+}

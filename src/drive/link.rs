@@ -1,0 +1,387 @@
+//! One open connection. Reads into its shard's one buffer, so an idle connection holds none; writes from its own outbox,
+//! which is empty unless the server does not read.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use crate::base::{ConnId, Instant, Rng, Seq};
+use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel, StrayKind};
+use crate::wire::close;
+use crate::wire::frame::{self, Opcode};
+use crate::wire::reader::{self, Message, Reader, Violation};
+
+use super::classify::Kind;
+use super::shard::Shard;
+use super::stream::Stream;
+
+/// Bytes a server may leave unread before further publications on this connection are dropped (and counted).
+const OUTBOX_LIMIT: usize = 4 << 20;
+/// Longest sample of an unexpected message kept.
+const SAMPLE: usize = 256;
+/// Protocol pings of ours carry this and a number, so that their pongs are known.
+const PING_TAG: [u8; 4] = *b"wsbp";
+
+/// How far a connection's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Open, but the greeting has not come.
+    Waiting,
+    /// A member.
+    Ready,
+    /// Our Close is out (or the server's answered); waiting for the end.
+    Closing,
+    /// Over.
+    Ended,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    io: Io,
+    reader: Reader,
+    session: Session,
+}
+
+#[derive(Debug)]
+struct Io {
+    stream: Stream,
+    out: Vec<u8>,
+    written: usize,
+    waker: Waker,
+    failed: bool,
+}
+
+/// What a connection remembers of its conversation.
+#[derive(Debug)]
+struct Session {
+    conn: ConnId,
+    state: State,
+    group: u16,
+    first: bool,
+    pings: [u32; 2],
+    next_seq: Seq,
+    mask: Rng,
+    close_received: Option<Option<u16>>,
+    closed_by: ClosedBy,
+}
+
+impl Link {
+    pub(super) fn new(conn: ConnId, group: u16, stream: Stream, limit: u32, mask: Rng) -> Self {
+        Self {
+            io: Io { stream, out: Vec::new(), written: 0, waker: Waker::noop().clone(), failed: false },
+            reader: Reader::new(limit),
+            session: Session {
+                conn,
+                state: State::Waiting,
+                group,
+                first: true,
+                pings: [0; 2],
+                next_seq: Seq(0),
+                mask,
+                close_received: None,
+                closed_by: ClosedBy::Us,
+            },
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.session.state
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.io.stream
+    }
+
+    /// Makes the connection a member.
+    pub(super) fn ready(&mut self, shard: &Shard, at: Instant) {
+        self.session.ready(shard, at);
+    }
+
+    /// The number of the next publication on this connection.
+    pub(super) fn next_seq(&mut self) -> Seq {
+        let seq = self.session.next_seq;
+        self.session.next_seq = Seq(seq.0.wrapping_add(1));
+        seq
+    }
+
+    /// Whether the outbox is beyond its limit.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.io.out.len() - self.io.written > OUTBOX_LIMIT
+    }
+
+    /// Appends a frame whose payload `write` makes, and sends what the socket takes.
+    pub(super) fn send_with(&mut self, opcode: Opcode, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let mask = self.session.next_mask();
+        let start = frame::begin_client(&mut self.io.out, opcode, len, mask);
+        write(&mut self.io.out);
+        debug_assert_eq!(self.io.out.len() - start, len, "the header announced another length");
+        frame::apply_mask(&mut self.io.out[start..], mask);
+        self.io.flush();
+    }
+
+    /// Sends a ping of `level` and returns its number.
+    pub(super) fn ping(&mut self, level: PingLevel, text: &str) -> u32 {
+        let nonce = self.session.pings[level as usize];
+        self.session.pings[level as usize] = nonce.wrapping_add(1);
+        match level {
+            PingLevel::Application => self.send_with(Opcode::Text, text.len(), |out| out.extend_from_slice(text.as_bytes())),
+            PingLevel::Protocol => self.send_with(Opcode::Ping, 8, |out| {
+                out.extend_from_slice(&PING_TAG);
+                out.extend_from_slice(&nonce.to_be_bytes());
+            }),
+        }
+        nonce
+    }
+
+    /// Begins the closing handshake (RFC 6455 section 7.1.2), unless it has begun.
+    pub(super) fn close(&mut self, code: u16, by: ClosedBy) {
+        if matches!(self.session.state, State::Waiting | State::Ready) {
+            self.session.state = State::Closing;
+            self.session.closed_by = by;
+            self.send_with(Opcode::Close, 2, |out| out.extend_from_slice(&code.to_be_bytes()));
+            // The reading task may sleep; it must see the new state.
+            self.io.waker.wake_by_ref();
+        }
+    }
+
+    /// Gives the connection up without waiting for the server any longer.
+    pub(super) fn abandon(&mut self, shard: &Shard, at: Instant, detail: &str) {
+        self.session.end(shard, at, None, detail);
+        self.io.waker.wake_by_ref();
+    }
+
+    /// Takes bytes that came. Returns false when the connection is of no further use.
+    fn on_bytes(&mut self, shard: &Shard, at: Instant, bytes: &[u8]) -> bool {
+        let Self { io, reader, session } = self;
+        let result = reader.feed(bytes, |message| session.on_message(shard, io, at, message));
+        match result {
+            Ok(()) => true,
+            Err(violation) => {
+                self.close(violation.code(), ClosedBy::Violation);
+                self.session.closed_by = ClosedBy::Violation;
+                self.session.end(shard, at, None, &violation.to_string());
+                false
+            }
+        }
+    }
+
+    fn on_end(&mut self, shard: &Shard, at: Instant, error: Option<&io::Error>) {
+        let detail = error.map_or_else(|| "end of stream without a Close frame".to_owned(), ToString::to_string);
+        self.session.end(shard, at, error, &detail);
+    }
+}
+
+impl Io {
+    /// Writes what the socket takes; the reading task is woken when it takes more.
+    fn flush(&mut self) {
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        self.poll_flush(&mut cx);
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        while self.written < self.out.len() && !self.failed {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
+                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => self.failed = true,
+                Poll::Ready(Ok(n)) => self.written += n,
+                Poll::Pending => return,
+            }
+        }
+        if let Poll::Ready(Err(_)) = Pin::new(&mut self.stream).poll_flush(cx) {
+            self.failed = true;
+        }
+        self.written = 0;
+        // Kept while small: a publisher writes again soon; an idle connection holds nothing.
+        if self.out.capacity() > 4096 { self.out = Vec::new() } else { self.out.clear() }
+    }
+}
+
+impl Session {
+    fn next_mask(&mut self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "32 of 64 random bits")]
+        let mask = self.mask.next_u64() as u32;
+        mask
+    }
+
+    fn ready(&mut self, shard: &Shard, at: Instant) {
+        if self.state == State::Waiting {
+            self.state = State::Ready;
+            shard.gauge.ready();
+            shard.observe(Event::Ready { conn: self.conn, at });
+        }
+    }
+
+    #[inline]
+    fn on_message(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: Message<'_>) -> Result<(), Violation> {
+        match message {
+            Message::Text(bytes) => self.on_data(shard, at, bytes, true),
+            Message::Binary(bytes) => self.on_data(shard, at, bytes, false),
+            Message::Ping(bytes) => {
+                if self.state != State::Closing {
+                    let mask = self.next_mask();
+                    frame::write_client(&mut io.out, Opcode::Pong, bytes, mask);
+                    io.flush();
+                }
+                let protocol_beats = shard.protocol_beats;
+                shard.observe(Event::ServerPing { conn: self.conn, at });
+                if protocol_beats {
+                    shard.observe(Event::Beat { conn: self.conn, at });
+                }
+                Ok(())
+            }
+            Message::Pong(bytes) => {
+                self.on_pong(shard, at, bytes);
+                Ok(())
+            }
+            Message::Close(code, reason) => {
+                self.on_close(shard, io, at, code, reason);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn on_data(&mut self, shard: &Shard, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
+        let conn = self.conn;
+        match shard.expect.copy(&shard.plan, conn, bytes, text) {
+            Some(Kind::Copy(stamp, flaws)) => {
+                if text && !flaws.is_none() {
+                    reader::check_text(bytes)?;
+                }
+                self.first = false;
+                let copy = Copy {
+                    conn,
+                    publisher: stamp.publisher,
+                    seq: stamp.seq,
+                    planned: stamp.planned,
+                    sent: stamp.sent,
+                    received: at,
+                    flaws,
+                };
+                shard.observe(Event::Copy(copy));
+                if shard.closed_loop {
+                    shard.came_back(stamp.publisher, stamp.seq);
+                }
+                Ok(())
+            }
+            other => self.on_other(shard, at, bytes, text, other),
+        }
+    }
+
+    #[cold]
+    fn on_other(&mut self, shard: &Shard, at: Instant, bytes: &[u8], text: bool, kind: Option<Kind>) -> Result<(), Violation> {
+        if text {
+            reader::check_text(bytes)?;
+        }
+        let conn = self.conn;
+        let greeting = (self.state == State::Waiting || self.first).then(|| shard.greeting(self.group));
+        let kind = kind.unwrap_or_else(|| shard.expect.other(bytes, greeting, self.first));
+        let sample = &bytes[..bytes.len().min(SAMPLE)];
+        match kind {
+            Kind::Greeting => {
+                self.first = false;
+                shard.observe(Event::Greeting { conn, at, text: sample });
+                self.ready(shard, at);
+            }
+            Kind::Pong => shard.observe(Event::Pong { conn, level: PingLevel::Application, nonce: None, at }),
+            Kind::Beat => shard.observe(Event::Beat { conn, at }),
+            Kind::Stray(kind) => shard.observe(Event::Stray { conn, at, kind, sample }),
+            Kind::Copy(..) => shard.observe(Event::Stray { conn, at, kind: StrayKind::Unexpected, sample }),
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, shard: &Shard, at: Instant, bytes: &[u8]) {
+        let conn = self.conn;
+        let nonce = bytes.strip_prefix(&PING_TAG).and_then(<[u8]>::first_chunk).map(|n| u32::from_be_bytes(*n));
+        match nonce {
+            Some(nonce) if bytes.len() == 8 && nonce < self.pings[PingLevel::Protocol as usize] => {
+                shard.observe(Event::Pong { conn, level: PingLevel::Protocol, nonce: Some(nonce), at });
+            }
+            _ => shard.observe(Event::AlienPong { conn, at, sample: bytes }),
+        }
+    }
+
+    fn on_close(&mut self, shard: &Shard, io: &mut Io, at: Instant, code: Option<u16>, reason: &[u8]) {
+        self.close_received = Some(code);
+        if self.state == State::Closing {
+            return;
+        }
+        // Unasked: answer with the same code (section 5.5.1); it is over for us, TCP is the server's to end.
+        let mask = self.next_mask();
+        let payload = code.unwrap_or(close::NORMAL).to_be_bytes();
+        frame::write_client(&mut io.out, Opcode::Close, if code.is_some() { &payload } else { &[] }, mask);
+        io.flush();
+        self.closed_by = ClosedBy::Server;
+        self.end(shard, at, None, &String::from_utf8_lossy(reason));
+        self.state = State::Closing;
+    }
+
+    /// Tells the books how the connection ended, once.
+    fn end(&mut self, shard: &Shard, at: Instant, error: Option<&io::Error>, detail: &str) {
+        let before = self.state;
+        self.state = State::Ended;
+        if before == State::Ended || (before == State::Closing && self.closed_by == ClosedBy::Server) {
+            return;
+        }
+        let by = if before == State::Closing || self.closed_by != ClosedBy::Us { self.closed_by } else { ClosedBy::Network };
+        let clean = self.close_received.is_some() && error.is_none();
+        let closure = Closure { by, code: self.close_received.flatten(), clean };
+        shard.gauge.ended(before != State::Waiting);
+        shard.observe(Event::Closed { conn: self.conn, at, closure, detail });
+    }
+}
+
+/// The reading of one link, as a task of its shard.
+pub(super) struct Reading {
+    pub(super) shard: Rc<Shard>,
+    pub(super) link: Rc<RefCell<Link>>,
+}
+
+impl Future for Reading {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shard = &*self.shard;
+        let link = &mut *self.link.borrow_mut();
+        if !link.io.waker.will_wake(cx.waker()) {
+            link.io.waker.clone_from(cx.waker());
+        }
+        if link.io.written < link.io.out.len() {
+            link.io.poll_flush(cx);
+        }
+        let mut buffer = shard.buffer.borrow_mut();
+        loop {
+            if link.session.state == State::Ended {
+                return Poll::Ready(());
+            }
+            let mut read = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut link.io.stream).poll_read(cx, &mut read) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    let at = shard.clock.now();
+                    if !link.on_bytes(shard, at, read.filled()) {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(result) => {
+                    link.on_end(shard, shard.clock.now(), result.as_ref().err());
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+/// Hands a link the bytes that came behind its handshake.
+pub(super) fn early(link: &RefCell<Link>, shard: &Shard, at: Instant, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        link.borrow_mut().on_bytes(shard, at, bytes);
+    }
+}

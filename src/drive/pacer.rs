@@ -1,0 +1,198 @@
+//! Publications and pings on their planned instants. The n-th instant comes from the plan, never from the previous send, so
+//! lateness cannot accumulate or hide; what is late is sent at once and its lag recorded.
+
+use std::rc::Rc;
+
+use tokio::task::{spawn_local, yield_now};
+
+use crate::base::{ConnId, Instant, PublisherId, STAMP_LEN, Seq, Span};
+use crate::event::{DropCause, Event, PingLevel};
+use crate::scenario::model::{Encoding, Pace};
+use crate::wire::frame::Opcode;
+use crate::wire::payload;
+use crate::wire::stamp::Stamp;
+
+use super::alarm::Alarm;
+use super::link::State;
+use super::shard::Shard;
+
+/// How many sends may follow one another before the receiving side gets its turn.
+const TURN: u32 = 32;
+
+/// Starts publishing and pinging from `at`.
+pub(super) fn start(shard: &Rc<Shard>, at: Instant) -> std::io::Result<()> {
+    let scenario = &shard.plan.scenario;
+    let end = at + scenario.phases.warm_up + scenario.phases.steady;
+    match scenario.publish.as_ref().map(|p| &p.pace) {
+        Some(Pace::Closed { rate }) => {
+            let gap = rate.map_or(Span::ZERO, |r| r.nth(u64::from(shard.plan.publishers)));
+            spawn_local(closed(shard.clone(), Alarm::new(shard.clock)?, at, end, gap));
+        }
+        Some(_) => {
+            spawn_local(open(shard.clone(), Alarm::new(shard.clock)?, at, end));
+        }
+        None => {
+            spawn_local(idle(shard.clone(), Alarm::new(shard.clock)?, end));
+        }
+    }
+    if let Some(pong) = &scenario.checks.pong {
+        // No ping whose answer could not come before the drain: it would prove nothing.
+        let last = end.before(pong.within);
+        if let Some(application) = &pong.application {
+            let text: Rc<str> = application.send.as_str().into();
+            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Application, text));
+        }
+        if pong.protocol {
+            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Protocol, "".into()));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is published: the phases pass all the same.
+async fn idle(shard: Rc<Shard>, alarm: Alarm, end: Instant) {
+    if alarm.until(end).await.is_ok() {
+        shard.gauge.set_published();
+    }
+}
+
+/// Open loop: the timetable, whatever the server does.
+async fn open(shard: Rc<Shard>, alarm: Alarm, start: Instant, end: Instant) {
+    let mut turn = 0;
+    for planned in shard.plan.timetable().share(shard.share.index, shard.share.of).iter() {
+        let at = start + planned.after;
+        if shard.clock.now() < at {
+            turn = 0;
+            if alarm.until(at).await.is_err() {
+                break;
+            }
+        } else if turn == TURN {
+            turn = 0;
+            yield_now().await;
+        }
+        if shard.stopped.get() {
+            break;
+        }
+        turn += 1;
+        publish(&shard, planned.publisher, at);
+    }
+    if !shard.stopped.get() {
+        let _ = alarm.until(end).await;
+    }
+    shard.gauge.set_published();
+}
+
+/// Closed loop: each publisher waits for its own publication to come back, or for the delivery limit.
+async fn closed(shard: Rc<Shard>, alarm: Alarm, start: Instant, end: Instant, gap: Span) {
+    let within = shard.plan.scenario.checks.delivery.map_or(Span::from_secs(5), |d| d.within);
+    let mut publishers: Vec<Waiting> = (0..shard.plan.publishers)
+        .map(PublisherId)
+        .filter(|&p| shard.share.owns(shard.plan.connection_of(p)))
+        .map(|publisher| Waiting { publisher, seq: None, next: start })
+        .collect();
+    while !shard.stopped.get() {
+        let now = shard.clock.now();
+        if now >= end {
+            break;
+        }
+        while let Some((publisher, seq)) = shard.returned.borrow_mut().pop_front() {
+            if let Some(w) = publishers.iter_mut().find(|w| w.publisher == publisher && w.seq == Some(seq)) {
+                w.seq = None;
+                w.next = (w.next + gap).max(now);
+            }
+        }
+        let mut wake = end;
+        for w in &mut publishers {
+            // Given up: the next one is due when the limit of the last one passed.
+            let due = if w.seq.is_some() { w.next + within } else { w.next };
+            if due <= now {
+                w.seq = publish(&shard, w.publisher, due);
+                w.next = due;
+                wake = now;
+            }
+            wake = wake.min(due);
+        }
+        if wake <= now {
+            yield_now().await;
+        } else {
+            tokio::select! {
+                _ = alarm.until(wake) => {}
+                () = shard.returning.notified() => {}
+            }
+        }
+    }
+    shard.gauge.set_published();
+}
+
+/// A publisher of a closed loop.
+struct Waiting {
+    publisher: PublisherId,
+    /// What it waits for; `None` when it may send.
+    seq: Option<Seq>,
+    /// When it may send next, or when it sent what it waits for.
+    next: Instant,
+}
+
+/// Sends the publication planned for `planned`, or drops it with its cause.
+fn publish(shard: &Shard, publisher: PublisherId, planned: Instant) -> Option<Seq> {
+    let conn = shard.plan.connection_of(publisher);
+    let link = shard.link(conn).filter(|link| link.borrow().state() == State::Ready);
+    let Some(link) = link else {
+        drop_one(shard, publisher, planned, DropCause::NotOpen);
+        return None;
+    };
+    let mut link = link.borrow_mut();
+    if link.is_blocked() {
+        drop_one(shard, publisher, planned, DropCause::BackPressure);
+        return None;
+    }
+    let text = shard.plan.scenario.publish.as_ref().is_none_or(|p| p.encoding == Encoding::Text);
+    let seq = link.next_seq();
+    let bytes = shard.plan.payload_len(publisher, u64::from(seq.0));
+    let sent = shard.clock.now();
+    let padding = bytes.saturating_sub(STAMP_LEN);
+    let stamp = Stamp { run: shard.plan.run, publisher, seq, planned, sent, padding: padding.try_into().unwrap_or(u32::MAX) };
+    let opcode = if text { Opcode::Text } else { Opcode::Binary };
+    link.send_with(opcode, STAMP_LEN + padding, |out| payload::write(out, &stamp, text));
+    shard.observe(Event::Sent { publisher, seq, planned, sent, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+    Some(seq)
+}
+
+#[cold]
+fn drop_one(shard: &Shard, publisher: PublisherId, planned: Instant, cause: DropCause) {
+    shard.observe(Event::Dropped { publisher, planned, at: shard.clock.now(), cause });
+}
+
+/// Every client pings once a period, the clients spread evenly over it.
+async fn ping(shard: Rc<Shard>, alarm: Alarm, start: Instant, last: Instant, level: PingLevel, text: Rc<str>) {
+    let Some(every) = shard.plan.scenario.checks.pong.as_ref().map(|p| p.every) else { return };
+    let mut order: Vec<(Span, ConnId)> = shard.connections().map(|c| (shard.plan.ping_offset(c), c)).collect();
+    order.sort_unstable();
+    let mut turn = 0;
+    for round in 0.. {
+        for &(offset, conn) in &order {
+            let at = start + every.times(round) + offset;
+            if at > last || shard.stopped.get() {
+                return;
+            }
+            if shard.clock.now() < at {
+                turn = 0;
+                if alarm.until(at).await.is_err() {
+                    return;
+                }
+            } else if turn == TURN {
+                turn = 0;
+                yield_now().await;
+            }
+            turn += 1;
+            if let Some(link) = shard.link(conn).filter(|link| link.borrow().state() == State::Ready) {
+                let sent = shard.clock.now();
+                let nonce = link.borrow_mut().ping(level, &text);
+                shard.observe(Event::PingSent { conn, level, nonce, at: sent });
+            }
+        }
+        if order.is_empty() {
+            return;
+        }
+    }
+}

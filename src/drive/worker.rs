@@ -1,0 +1,194 @@
+//! A worker process: some shards of a run behind a pair of pipes. For runs that need more open files than one process may
+//! have. The parent side hires and listens, the child side serves; both speak `pipe`.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
+
+use crate::account::{Account, SendLog, Share};
+use crate::base::{Seed, Span};
+use crate::plan::Plan;
+use crate::scenario;
+
+use super::clock::Clock;
+use super::crew::Crew;
+use super::gauge::{Gauge, Reading};
+use super::host;
+use super::pipe;
+use super::run::Options;
+use super::shard::{Directive, Word};
+use super::target::{Target, Trust};
+
+/// The hidden subcommand that makes a process a worker.
+pub const COMMAND: &str = "worker";
+
+/// From gauge reading to gauge reading.
+const READING: Duration = Duration::from_millis(20);
+
+/// What a worker is told before anything else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Orders {
+    scenario: String,
+    seed: Seed,
+    epoch: u64,
+    shares: Vec<Share>,
+    urls: Vec<(String, bool, Option<PathBuf>)>,
+    sources: Vec<IpAddr>,
+}
+
+/// What a worker process cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct WorkerCost {
+    pub(super) cpu: Span,
+    pub(super) peak_memory: u64,
+    pub(super) ramp_memory: u64,
+}
+
+/// What a worker says.
+#[derive(Serialize, Deserialize)]
+enum Said {
+    Reading(Reading),
+    Log(Box<SendLog>),
+    Settled(Box<Account>, WorkerCost),
+    Broken(String),
+}
+
+impl Orders {
+    pub(super) fn new(plan: &Plan, shares: Vec<Share>, options: &Options, clock: Clock) -> Self {
+        let urls = options.urls.iter().map(|(url, trust)| (url.clone(), trust.insecure, trust.roots.clone())).collect();
+        Self {
+            scenario: plan.scenario.to_toml(),
+            seed: plan.seed,
+            epoch: clock.epoch_nanos(),
+            shares,
+            urls,
+            sources: options.sources.clone(),
+        }
+    }
+}
+
+/// Starts a worker process and listens to it. Its words go to `words`, its readings to `gauge`; when its pipe ends before its
+/// books came, its shares are lost.
+pub(super) fn hire(orders: Orders, gauge: Arc<Gauge>, words: mpsc::UnboundedSender<Word>) -> io::Result<mpsc::UnboundedSender<Directive>> {
+    let mut child =
+        Command::new(std::env::current_exe()?).arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("a worker without pipes"));
+    };
+    let (sender, directives) = mpsc::unbounded_channel();
+    let shares = orders.shares.clone();
+    tokio::spawn(speak(input, orders, directives));
+    tokio::spawn(listen(child, output, shares, gauge, words));
+    Ok(sender)
+}
+
+async fn speak(mut to: ChildStdin, orders: Orders, mut directives: mpsc::UnboundedReceiver<Directive>) {
+    // A pipe that breaks shows on the listening side, which tells.
+    if pipe::write(&mut to, &orders).await.is_ok() {
+        while let Some(directive) = directives.recv().await {
+            if pipe::write(&mut to, &directive).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gauge: Arc<Gauge>, words: mpsc::UnboundedSender<Word>) {
+    let reason = loop {
+        match pipe::read::<Said>(&mut from).await {
+            Ok(Some(Said::Reading(reading))) => gauge.show(&reading),
+            Ok(Some(Said::Log(log))) => drop(words.send(Word::Log(log))),
+            Ok(Some(Said::Settled(account, cost))) => {
+                let _ = words.send(Word::Settled(account, cost));
+                let _ = child.wait().await;
+                return;
+            }
+            Ok(Some(Said::Broken(reason))) => break reason,
+            Ok(None) => break ended(&mut child).await,
+            Err(error) => break error.to_string(),
+        }
+    };
+    gauge.lose();
+    let first = shares.first().map_or(0, |s| s.index);
+    let _ = words.send(Word::Lost { shares, reason: format!("the worker process of shard {first} was lost: {reason}") });
+}
+
+async fn ended(child: &mut Child) -> String {
+    match tokio::time::timeout(Duration::from_secs(2), child.wait()).await {
+        Ok(Ok(status)) => format!("it ended with {status}"),
+        _ => "its pipe ended".into(),
+    }
+}
+
+/// The child's side: obeys orders from `from`, speaks on `to`, until its books are settled or the parent is gone.
+///
+/// # Errors
+/// When the pipes break, which is the end of the parent.
+pub async fn serve(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let Some(orders) = pipe::read::<Orders>(&mut from).await? else { return Ok(()) };
+    match obey(orders, &mut from, &mut to).await {
+        Ok(()) => Ok(()),
+        Err(error) => pipe::write(&mut to, &Said::Broken(error.to_string())).await,
+    }
+}
+
+async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    let _ = host::raise_descriptors();
+    let scenario = scenario::parse(&orders.scenario, "the run's scenario").map_err(|e| io::Error::other(e.to_string()))?;
+    let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
+    let mut targets = Vec::new();
+    for (url, insecure, roots) in orders.urls {
+        targets.push(Target::resolve(&url, &Trust { insecure, roots }).await.map_err(io::Error::other)?);
+    }
+    let clock = Clock::with_epoch(orders.epoch);
+    let before = host::memory_resident().unwrap_or(0);
+    let mut crew = Crew::threads(&plan, &orders.shares, targets.into(), orders.sources.into(), clock).map_err(io::Error::other)?;
+    let mut ramp_memory = 0;
+    let mut ticks = tokio::time::interval(READING);
+    // A message read in part must not be dropped with the branch that reads it: one task reads, this one chooses.
+    let (sender, mut directives) = mpsc::unbounded_channel();
+    let reading = read_all(from, sender);
+    tokio::pin!(reading);
+    loop {
+        tokio::select! {
+            biased;
+            directive = directives.recv() => match directive {
+                Some(Directive::HandIn) => {
+                    let log = crew.logs(&plan).await.map_err(io::Error::other)?;
+                    pipe::write(to, &Said::Log(Box::new(SendLog::clone(&log)))).await?;
+                }
+                Some(Directive::Close { at, log }) => {
+                    let settled = crew.settle_at(&plan, at, log).await.map_err(io::Error::other)?;
+                    let cost = WorkerCost { cpu: Clock::process_cpu(), peak_memory: host::memory_peak().unwrap_or(0), ramp_memory };
+                    return pipe::write(to, &Said::Settled(Box::new(settled.account), cost)).await;
+                }
+                Some(directive) => {
+                    if matches!(directive, Directive::Publish { .. }) {
+                        ramp_memory = host::memory_resident().unwrap_or(0).saturating_sub(before);
+                    }
+                    crew.tell(&directive);
+                }
+                None => return Ok(()),
+            },
+            result = &mut reading => return result,
+            _ = ticks.tick() => pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?,
+        }
+    }
+}
+
+async fn read_all(from: &mut (impl AsyncRead + Unpin), to: mpsc::UnboundedSender<Directive>) -> io::Result<()> {
+    while let Some(directive) = pipe::read(from).await? {
+        if to.send(directive).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! What a plan needs and does, in numbers: the arithmetic a user would do on paper before a large run.
+
+use serde::Serialize;
+
+use super::{PaceKind, Plan};
+use crate::scenario::model::Target;
+
+/// User memory of an idle connection, stated by the engine's benchmark: at most 2 KiB.
+const BYTES_PER_CONNECTION: u64 = 2048;
+/// The books: a delivery window per client and publisher.
+const BYTES_PER_PAIR: u64 = 16;
+/// Histograms, buffers, runtime: what a run of one client costs, about.
+const BYTES_BASE: u64 = 16 << 20;
+/// A server frame's header: 2 bytes up to 125 bytes of payload, 4 up to 64 KiB, 10 beyond (RFC 6455 section 5.2).
+const fn frame(payload: u64) -> u64 {
+    payload
+        + match payload {
+            0..=125 => 2,
+            126..=65_535 => 4,
+            _ => 10,
+        }
+}
+/// Descriptors besides sockets: standard streams, runtimes, reports, libraries.
+const SPARE_DESCRIPTORS: u64 = 64;
+
+/// The load of one phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct PhaseLoad {
+    /// Publications due in it.
+    pub publications: u64,
+    /// Copies owed for them when every client is a member.
+    pub copies: u64,
+}
+
+/// What a plan needs and does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Budget {
+    /// Connections.
+    pub connections: u64,
+    /// Publishers.
+    pub publishers: u64,
+    /// Copies owed per publication.
+    pub fan_out: u64,
+    /// Publications and copies of the warm-up; zero in a closed loop, where the server decides how many.
+    pub warm_up: PhaseLoad,
+    /// Publications and copies of the steady state; zero in a closed loop.
+    pub steady: PhaseLoad,
+    /// False in a closed loop: the two above cannot be known beforehand.
+    pub known: bool,
+    /// Sockets of this process, the built-in server's included.
+    pub sockets: u64,
+    /// Descriptors of this process, all in all.
+    pub descriptors: u64,
+    /// Local ports, one a connection as long as all go to one address and port.
+    pub local_ports: u64,
+    /// Memory of this process in bytes: an estimate from above for the clients; the built-in server's is not in it.
+    pub memory_bytes: u64,
+    /// Mean size of a payload.
+    pub payload_bytes: u64,
+    /// Mean copies received per second over the steady state.
+    pub copies_per_s: f64,
+    /// Mean bytes received per second over the steady state, frame headers included, TCP and TLS not.
+    pub bytes_per_s: f64,
+}
+
+impl Budget {
+    /// Publications of warm-up and steady state together.
+    #[must_use]
+    pub const fn publications(&self) -> u64 {
+        self.warm_up.publications + self.steady.publications
+    }
+
+    /// Copies owed of both phases together.
+    #[must_use]
+    pub const fn copies(&self) -> u64 {
+        self.warm_up.copies.saturating_add(self.steady.copies)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "display values")]
+    pub(super) fn of(plan: &Plan) -> Self {
+        let table = plan.timetable();
+        let (early, all) = (table.warm_up_len(), table.len());
+        let fan_out = plan.fan_out();
+        let load = |publications: u64| PhaseLoad { publications, copies: publications.saturating_mul(fan_out) };
+        let steady = load(all - early);
+        let connections = u64::from(plan.connections);
+        let inside = plan.scenario.target == Target::BuiltIn;
+        let sockets = if inside { connections * 2 + 1 } else { connections };
+        let payload_bytes = plan.scenario.publish.as_ref().map_or(0, |p| u64::midpoint(p.size.min.0, p.size.max.0));
+        let copies_per_s = steady.copies as f64 / plan.scenario.phases.steady.as_secs_f64().max(1e-9);
+        let pairs = connections * u64::from(plan.publishers);
+        Self {
+            connections,
+            publishers: u64::from(plan.publishers),
+            fan_out,
+            warm_up: load(early),
+            steady,
+            known: plan.pace_kind() != PaceKind::Closed,
+            sockets,
+            descriptors: sockets + SPARE_DESCRIPTORS,
+            local_ports: connections,
+            memory_bytes: BYTES_BASE + connections * BYTES_PER_CONNECTION + pairs * BYTES_PER_PAIR,
+            payload_bytes,
+            copies_per_s,
+            bytes_per_s: copies_per_s * frame(payload_bytes) as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::Seed;
+    use crate::scenario::parse;
+
+    fn budget(text: &str) -> Budget {
+        Plan::new(Arc::new(parse(text, "t.toml").unwrap_or_else(|e| panic!("{e}"))), Seed(1)).budget()
+    }
+
+    #[test]
+    fn the_sums_of_the_example() {
+        let publish = "[publish]\npublishers = 4\npace = { rate = \"50/s\" }\n[phases]\nwarm_up = \"1s\"\nsteady = \"10s\"\n";
+        let b = budget(&format!("[clients]\ncount = 1000\n{publish}"));
+        assert_eq!((b.warm_up.publications, b.steady.publications, b.fan_out), (50, 500, 1000));
+        assert_eq!((b.warm_up.copies, b.steady.copies), (50_000, 500_000));
+        assert_eq!((b.sockets, b.local_ports), (2001, 1000), "the built-in server holds the other end");
+        assert!((b.copies_per_s - 50_000.0).abs() < 1.0);
+        assert!((b.bytes_per_s - 50_000.0 * 132.0).abs() < 1.0, "128 bytes and a header of 4");
+        let elsewhere = budget(&format!("[target]\nurl = \"ws://a\"\n[clients]\ncount = 1000\n{publish}"));
+        assert_eq!(elsewhere.sockets, 1000);
+        let others = budget("[clients]\ncount = 3\n[publish]\npace = \"1/s\"\naudience = \"others\"\n");
+        assert_eq!((others.fan_out, others.steady.copies), (2, 20));
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_claimed() {
+        let b = budget("[clients]\ncount = 3\n[publish]\npace = { closed = true }\n");
+        assert!(!b.known);
+        assert_eq!(b.steady, PhaseLoad::default());
+        let silent = budget("[clients]\ncount = 3\n");
+        assert!(silent.known);
+        assert_eq!((silent.publishers, silent.fan_out, silent.steady.copies), (0, 0, 0));
+    }
+}

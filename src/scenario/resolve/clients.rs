@@ -1,0 +1,201 @@
+//! `[target]` and `[clients]`.
+
+use super::super::error::At;
+use super::super::model::{ClientGroup, Greeting, Scenario, Target};
+use super::super::schema;
+use super::super::typed::{Reader, Spot};
+use super::{checks, value};
+use crate::base::{Rate, Span};
+
+/// How long to wait for a greeting that is expected.
+const GREETING_WITHIN: Span = Span::from_secs(5);
+
+pub(super) fn resolve(document: &schema::Document, r: &mut Reader) -> Option<(Target, Vec<ClientGroup>)> {
+    let target = match document.target.as_ref().and_then(|t| t.url.as_ref()) {
+        Some(spot) => url(spot, r).map(Target::Url),
+        None => Some(Target::BuiltIn),
+    };
+    let Some(clients) = &document.clients else {
+        r.fail(&At::default(), "nobody connects: there are no clients", "write `[clients]` and `count = 1000`");
+        return None;
+    };
+    if clients.0.is_empty() {
+        r.fail(&clients.at, "nobody connects: the list of clients is empty", "write `[clients]` and `count = 1000`");
+        return None;
+    }
+    let alone = clients.0.len() == 1;
+    let groups: Vec<_> = clients.0.iter().enumerate().filter_map(|(i, g)| group(document, g, i, alone, r)).collect();
+    names_differ(&groups, &clients.0, r);
+    let total: u64 = groups.iter().map(|g| u64::from(g.count)).sum();
+    if total > u64::from(LIMIT) {
+        r.fail(&clients.at, format!("{total} clients are more than one run can hold"), format!("at most {LIMIT}"));
+        return None;
+    }
+    let all = groups.len() == clients.0.len();
+    target.filter(|_| all).map(|target| (target, groups))
+}
+
+/// More connections than any one plan drives; books and ids are dense, so a slip of the keyboard must not ask for terabytes.
+const LIMIT: u32 = 10_000_000;
+
+fn names_differ(groups: &[ClientGroup], typed: &[Spot<schema::Clients>], r: &mut Reader) {
+    for (i, group) in groups.iter().enumerate() {
+        if let (true, Some(spot)) = (groups[..i].iter().any(|g| g.name == group.name), typed.get(i)) {
+            let at = spot.name.as_ref().map_or(&spot.at, |n| &n.at);
+            r.fail(at, format!("two groups are called `{}`", group.name), "give each group of clients its own name");
+        }
+    }
+}
+
+fn group(document: &schema::Document, typed: &Spot<schema::Clients>, i: usize, alone: bool, r: &mut Reader) -> Option<ClientGroup> {
+    let target = document.target.as_ref().map(|t| &t.value);
+    let count = match &typed.count {
+        Some(count) if count.value == 0 => {
+            r.fail(&count.at, "zero clients: nobody would be there to receive anything", "write how many connect: at least 1");
+            None
+        }
+        Some(count) => Some(count.value),
+        None => {
+            r.fail(&typed.at, "how many clients?", "write `count = 1000`");
+            None
+        }
+    };
+    let connect_timeout = typed.connect_timeout.as_ref().or(target.and_then(|t| t.connect_timeout.as_ref()));
+    if let Some(timeout) = connect_timeout
+        && timeout.is_zero()
+    {
+        r.fail(&timeout.at, "no handshake takes no time", "write a limit such as \"10s\"");
+    }
+    let headers = typed.headers.as_ref().map_or(&[][..], |h| &h.0);
+    for (name, text) in headers {
+        header(name, text, r);
+    }
+    let subprotocols = typed.subprotocols.as_ref().map_or(&[][..], |s| &s.value[..]);
+    for (n, spot) in subprotocols.iter().enumerate() {
+        subprotocol(spot, &subprotocols[..n], r);
+    }
+    let greeting = match &typed.greeting {
+        None => Some(Greeting::Any),
+        Some(spot) => greeting(spot, r),
+    };
+    Some(ClientGroup {
+        name: value(&typed.name).unwrap_or_else(|| if alone { "clients".into() } else { format!("clients-{}", i + 1) }),
+        count: count?,
+        connect_rate: value(&typed.connect_rate).or(Rate::per_second(500))?,
+        connect_timeout: connect_timeout.map_or(Span::from_secs(10), |t| t.value),
+        greeting: greeting?,
+        headers: headers.iter().map(|(name, text)| (name.clone(), text.value.clone())).collect(),
+        subprotocols: subprotocols.iter().map(|s| s.value.clone()).collect(),
+        insecure: value(&typed.insecure).or(target.and_then(|t| value(&t.insecure))).unwrap_or(false),
+    })
+}
+
+fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {
+    match &spot.value {
+        schema::Greeting::Nothing => Some(Greeting::None),
+        schema::Greeting::Match(matched) => {
+            let within = match matched {
+                schema::Match::Table(table) => value(&table.within),
+                schema::Match::Text(_) => None,
+            };
+            let matches = checks::matcher(matched, &spot.at, true, r)?;
+            Some(Greeting::Expected { matches, within: within.unwrap_or(GREETING_WITHIN) })
+        }
+    }
+}
+
+/// Headers the handshake writes itself (RFC 6455 section 4.1).
+const RESERVED: [&str; 7] = [
+    "upgrade",
+    "connection",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "content-length",
+];
+
+fn header(name: &str, text: &Spot<String>, r: &mut Reader) {
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        r.fail(&text.at, format!("{name:?} is not the name of a header"), "a name has letters, digits and hyphens");
+    } else if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
+        let help = if name.eq_ignore_ascii_case("sec-websocket-protocol") { "write `subprotocols = [\"…\"]`" } else { "leave it out" };
+        r.fail(&text.at, format!("the handshake writes `{name}` itself"), help);
+    }
+    if http::HeaderValue::from_str(text).is_err() {
+        r.fail(
+            &text.at,
+            format!("the value of `{name}` has characters no header may have"),
+            "leave out line breaks and control characters",
+        );
+    }
+}
+
+fn subprotocol(spot: &Spot<String>, earlier: &[Spot<String>], r: &mut Reader) {
+    // RFC 6455 section 4.1: tokens of RFC 2616, all different.
+    if http::HeaderName::from_bytes(spot.as_bytes()).is_err() {
+        r.fail(&spot.at, format!("{:?} is not a subprotocol", spot.value), "a token: letters, digits and .-_+, no spaces or commas");
+    } else if earlier.iter().any(|e| e.value == spot.value) {
+        r.fail(&spot.at, format!("`{}` is offered twice", spot.value), "leave one out (RFC 6455 section 4.1)");
+    }
+}
+
+/// Checks a target URL.
+fn url(spot: &Spot<String>, r: &mut Reader) -> Option<String> {
+    match target_url(spot) {
+        Ok(()) => Some(spot.value.clone()),
+        Err((what, help)) => {
+            r.fail(&spot.at, what, help);
+            None
+        }
+    }
+}
+
+/// Why a text cannot be a target, and what to write instead. RFC 6455 section 3: scheme ws or wss, a host, no fragment.
+fn target_url(text: &str) -> Result<(), (String, String)> {
+    let no = |what: String, help: &str| Err((what, help.to_owned()));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    match scheme.to_ascii_lowercase().as_str() {
+        "ws" | "wss" => {}
+        "http" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `ws://{rest}`"))),
+        "https" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `wss://{rest}`"))),
+        "" => return Err((format!("`{text}` has no scheme"), format!("write `ws://{rest}` or `wss://{rest}`"))),
+        other => return Err((format!("`{other}` is not ws or wss"), format!("write `ws://{rest}` or `wss://{rest}`"))),
+    }
+    if text.contains('#') {
+        return no(format!("`{text}` has a fragment"), "leave out the `#` and what follows (RFC 6455 section 3)");
+    }
+    match text.parse::<http::Uri>() {
+        Ok(uri) if uri.host().is_none_or(str::is_empty) => no(format!("`{text}` names no host"), "write `ws://host:port/path`"),
+        Ok(uri) if !port_is_one(&uri) => no(format!("`{text}` has no valid port"), "a port is a number from 1 to 65535"),
+        Ok(_) => Ok(()),
+        Err(error) => no(format!("`{text}` is not a URL: {error}"), "write `ws://host:port/path`"),
+    }
+}
+
+/// Whether what stands behind the host is nothing or a port; `http` itself takes any digits.
+fn port_is_one(uri: &http::Uri) -> bool {
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    let rest = address.strip_prefix(uri.host().unwrap_or_default()).unwrap_or_default();
+    rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|p| p > 0))
+}
+
+impl Scenario {
+    /// Runs this scenario against another target, as `--url` asks.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, with the remedy in the same sentence.
+    pub fn set_url(&mut self, url: &str) -> Result<(), String> {
+        target_url(url).map_err(|(what, help)| format!("{what}: {help}"))?;
+        self.target = Target::Url(url.into());
+        Ok(())
+    }
+
+    /// Takes any TLS certificate, as `--insecure` asks.
+    pub fn set_insecure(&mut self) {
+        for group in &mut self.groups {
+            group.insecure = true;
+        }
+    }
+}
