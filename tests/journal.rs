@@ -163,6 +163,7 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant(), bytes()).prop_map(|(conn, at, sample)| Event::AlienPong { conn, at, sample }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Beat { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
+        (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
         (instant(), health).prop_map(|(at, reading)| Event::Health { at, reading }),
         (instant(), text()).prop_map(|(at, detail)| Event::Interrupted { at, detail }),
     ]

@@ -32,6 +32,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             greeting: Greeting::Any,
             headers: Vec::new(),
             subprotocols: Vec::new(),
+            insecure: false,
         }],
         publish: (publishers > 0).then(|| Publish {
             publishers,

@@ -114,7 +114,12 @@ const WORDS: &str = "the of and to in that he was it his with as had for at on n
 fn pick<'a>(rng: &mut Rng, words: &[&'a str]) -> &'a str {
     // Squaring favours the front of the list, as language favours its commonest words.
     let unit = rng.unit();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index below the list's length")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index below the list's length"
+    )]
     let at = (unit * unit * words.len() as f64) as usize;
     words[at.min(words.len() - 1)]
 }

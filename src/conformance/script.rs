@@ -68,9 +68,7 @@ fn fails(codes: &[u16], lax: &[u16], drop: bool, before: &[Expected], seen: &Obs
         // RFC 6455 7.1.7: an endpoint SHOULD send a Close with a fitting code when it fails the connection.
         None => (Outcome::NonStrict, "dropped without a Close".to_owned()),
         Some(close) => match close.code {
-            Some(code) if codes.contains(&code) && seen.dropped_by_us => {
-                (Outcome::NonStrict, "closed, but TCP was left open".to_owned())
-            }
+            Some(code) if codes.contains(&code) && seen.dropped_by_us => (Outcome::NonStrict, "closed, but TCP was left open".to_owned()),
             Some(code) if codes.contains(&code) => (Outcome::Pass, String::new()),
             Some(code) if lax.contains(&code) => (Outcome::NonStrict, format!("closed with {code}")),
             None if drop => (Outcome::Pass, String::new()),

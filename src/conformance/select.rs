@@ -56,9 +56,9 @@ pub fn tags(case: &Case) -> Vec<&str> {
 fn pattern(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).filter(|i| tail.is_char_boundary(*i)).any(|i| self::pattern(rest, &tail[i..]))
-        }),
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|tail| (0..=tail.len()).filter(|i| tail.is_char_boundary(*i)).any(|i| self::pattern(rest, &tail[i..]))),
     }
 }
 

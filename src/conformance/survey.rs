@@ -66,7 +66,10 @@ impl Survey {
         } else if self.relays {
             Some("the server leaves the sender out; use --observer to judge by what a second client receives".to_owned())
         } else {
-            Some("the server neither sends a plain text back to its sender nor to another client; where it wants a join first, use --setup".to_owned())
+            Some(
+                "the server neither sends a plain text back to its sender nor to another client; where it wants a join first, use --setup"
+                    .to_owned(),
+            )
         }
     }
 

@@ -76,7 +76,8 @@ mod tests {
         for case in autobahn_cases().unwrap_or_else(|e| panic!("{e}")) {
             *counts.entry(case.id.split('.').next().unwrap_or_default().to_owned()).or_default() += 1;
         }
-        let want = [("1", 16), ("10", 1), ("12", 90), ("13", 126), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("9", 54)];
+        let want =
+            [("1", 16), ("10", 1), ("12", 90), ("13", 126), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("9", 54)];
         assert_eq!(counts, want.iter().map(|(g, n)| ((*g).to_owned(), *n)).collect());
     }
 

@@ -297,8 +297,6 @@ pub enum Verifier {
         /// Whether dropping TCP instead is right.
         drop: bool,
     },
-
-
 }
 
 /// An edited opening handshake.

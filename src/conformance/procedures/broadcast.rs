@@ -220,7 +220,8 @@ async fn stalled(asked: &Asked<'_>) -> Put {
         }
         slowest = slowest.max(began.elapsed());
     }
-    let told = format!("{count} messages of 256 KiB to 49 readers beside one that never reads; the slowest took {} ms", slowest.as_millis());
+    let told =
+        format!("{count} messages of 256 KiB to 49 readers beside one that never reads; the slowest took {} ms", slowest.as_millis());
     let verdict = if slowest > asked.bench.span(5.0) { fail(told) } else { pass(told) };
     Ok((growth.judge(512 << 20, verdict), Vec::new()))
 }
@@ -408,6 +409,7 @@ async fn kill(asked: &Asked<'_>) -> Put {
     c.say(0x81, b"the next publisher");
     pump(&mut c, asked.bench.until(2.0)).await;
     let got = until_message(&mut b, b"the next publisher", asked.bench.until(3.0)).await;
-    let result = got.and_then(|got| if got.len() == 1 { Ok("B heard only the next publisher".to_owned()) } else { Err("B got part of it".to_owned()) });
+    let result = got
+        .and_then(|got| if got.len() == 1 { Ok("B heard only the next publisher".to_owned()) } else { Err("B got part of it".to_owned()) });
     Ok(told(result, &b))
 }

@@ -145,7 +145,8 @@ pub(super) async fn unread_pings(asked: &Asked<'_>) -> Put {
         (Heard::Silence, last) => fail(format!("{sent} pings, but the last pong was {last:?}")),
         (other, _) => limited_or_pass(other),
     };
-    let verdict = if grown.outcome == Outcome::Fail { grown } else { Verdict { actual: format!("{}{}", verdict.actual, grown.actual), ..verdict } };
+    let verdict =
+        if grown.outcome == Outcome::Fail { grown } else { Verdict { actual: format!("{}{}", verdict.actual, grown.actual), ..verdict } };
     Ok((and_alive(asked, verdict).await, link.record.render()))
 }
 

@@ -96,7 +96,11 @@ pub(super) async fn pings_between(asked: &Asked<'_>) -> Put {
     }
     hang_up(asked, &mut link).await;
     // RFC 6455 5.5.3 lets a server answer only the most recent ping.
-    let verdict = if last == Some(count - 1) { pass(format!("{pongs} pongs, then the message")) } else { fail(format!("the last pong was {last:?}")) };
+    let verdict = if last == Some(count - 1) {
+        pass(format!("{pongs} pongs, then the message"))
+    } else {
+        fail(format!("the last pong was {last:?}"))
+    };
     answered(&link, verdict)
 }
 

@@ -117,9 +117,35 @@ pub async fn run(name: &str, asked: &Asked<'_>) -> Answered {
 
 /// Every procedure's name; the catalogue may use no other.
 pub const NAMES: [&str; 29] = [
-    "lengths", "burst", "slow-header", "pings-between", "sweep", "utf8-pairs", "declare", "fragments", "growing", "unread-pings",
-    "pong-flood", "bomb", "who-closes", "half-close", "never-answers", "close-unread", "smuggle", "no-notify", "resets",
-    "stalled-frames", "slow-reader", "churn", "idle-tcp", "negotiate", "compressed", "context", "broadcast", "http2", "http3",
+    "lengths",
+    "burst",
+    "slow-header",
+    "pings-between",
+    "sweep",
+    "utf8-pairs",
+    "declare",
+    "fragments",
+    "growing",
+    "unread-pings",
+    "pong-flood",
+    "bomb",
+    "who-closes",
+    "half-close",
+    "never-answers",
+    "close-unread",
+    "smuggle",
+    "no-notify",
+    "resets",
+    "stalled-frames",
+    "slow-reader",
+    "churn",
+    "idle-tcp",
+    "negotiate",
+    "compressed",
+    "context",
+    "broadcast",
+    "http2",
+    "http3",
 ];
 
 fn pass(actual: impl Into<String>) -> Verdict {

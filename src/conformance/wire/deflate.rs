@@ -249,10 +249,8 @@ impl Inflater {
         let room = scratch.len();
         loop {
             let (read, written) = (self.inner.total_in(), self.inner.total_out());
-            let status = self
-                .inner
-                .decompress(input, &mut scratch, FlushDecompress::Sync)
-                .map_err(|e| BadStream(format!("not deflate: {e}")))?;
+            let status =
+                self.inner.decompress(input, &mut scratch, FlushDecompress::Sync).map_err(|e| BadStream(format!("not deflate: {e}")))?;
             let used = usize::try_from(self.inner.total_in() - read).unwrap_or(0);
             let made = usize::try_from(self.inner.total_out() - written).unwrap_or(0);
             input = &input[used..];

@@ -282,7 +282,13 @@ impl Link {
                 Ok(Some(frame)) => {
                     if !self.record.full() {
                         let mut wire = Vec::with_capacity(48);
-                        super::frame::write_header(frame.first, frame.payload.len() as u64, super::frame::LengthForm::Minimal, None, &mut wire);
+                        super::frame::write_header(
+                            frame.first,
+                            frame.payload.len() as u64,
+                            super::frame::LengthForm::Minimal,
+                            None,
+                            &mut wire,
+                        );
                         wire.extend_from_slice(&frame.payload[..frame.payload.len().min(40)]);
                         self.record.frame(Speaker::Them, frame.first, &frame.payload, &wire);
                     }

@@ -48,6 +48,7 @@ pub(super) mod head {
     pub(in super::super) const FLAWS: u8 = 22;
     /// No event: the shard's books were settled at this instant, and nothing follows.
     pub(in super::super) const SETTLED: u8 = 23;
+    pub(in super::super) const LEAVING: u8 = 24;
 }
 
 /// A part of an event with a number.
