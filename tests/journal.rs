@@ -133,6 +133,7 @@ fn life() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant(), failure, text()).prop_map(|(conn, at, cause, detail)| Event::ConnectFailed { conn, at, cause, detail }),
         (conn(), instant(), any::<u64>()).prop_map(|(conn, at, span)| Event::Opened { conn, at, handshake: Span::from_nanos(span) }),
         (conn(), instant(), bytes()).prop_map(|(conn, at, text)| Event::Greeting { conn, at, text }),
+        (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Ready { conn, at }),
         (conn(), instant(), text()).prop_map(|(conn, at, detail)| Event::NotReady { conn, at, detail }),
         (conn(), instant(), closure, text()).prop_map(|(conn, at, closure, detail)| Event::Closed { conn, at, closure, detail }),
