@@ -44,6 +44,15 @@ def tungstenite():
     return [install.tungstenite_example(), "127.0.0.1:{port}"]
 
 
+def shell(family):
+    """A foreign server by its start script, which makes its settings from PORT in the directory it is run in."""
+
+    def start():
+        return ["bash", install.HERE / family / "start"]
+
+    return start
+
+
 def mistake(name, finds, **more):
     """The Node `ws` server with one classic mistake."""
     more = {"scenario": "four.toml", **more}
