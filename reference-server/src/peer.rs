@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) place: Cell<Option<usize>>,
     /// What it was last asked to do.
     pub(crate) order: Cell<Option<Order>>,
+    /// The window its compressed copies are made with, in bits, if it takes such.
+    pub(crate) deflate: Option<u8>,
     /// The room it is in, where there are rooms.
     pub(crate) room: Option<Arc<str>>,
     /// Its way out, where the server has faults.
@@ -59,10 +61,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// A client whose outbox is bounded by `limit` bytes.
-    pub(crate) fn new(index: u64, transport: Transport, limit: usize, room: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(index: u64, transport: Transport, limit: usize, room: Option<Arc<str>>, deflate: Option<u8>) -> Self {
         Self {
             index,
             room,
+            deflate,
             lane: None,
             pings_answered: Cell::new(0),
             dribbles: false,

@@ -21,6 +21,7 @@ use crate::config::{Fanout, PING_TEXT};
 use crate::counters;
 use crate::fault::{self, Trouble};
 use crate::frame::{Kind, Message};
+use crate::inlet::{Inlet, Violation};
 use crate::logline;
 use crate::peer::{Offered, Order, Peer};
 use crate::shard::Shard;
@@ -66,15 +67,15 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a client: from here on it is owed what is broadcast.
-    pub(crate) async fn open(shard: Rc<Shard>, peer: Rc<Peer>, read_ahead: Bytes) -> Self {
+    pub(crate) async fn open(shard: Rc<Shard>, peer: Rc<Peer>, inlet: Inlet, read_ahead: Bytes) -> Self {
         let config = &shard.shared.config;
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(config.max_message))
-            .max_frame_size(Some(config.max_frame));
-        let wire = Wire::new(Rc::clone(&shard), Rc::clone(&peer));
-        let engine = WebSocketStream::from_partially_read(wire, read_ahead.to_vec(), Role::Server, Some(limits)).await;
+            .max_frame_size(None);
+        let wire = Wire::new(Rc::clone(&shard), Rc::clone(&peer), inlet, read_ahead);
+        let engine = WebSocketStream::from_raw_socket(wire, Role::Server, Some(limits)).await;
         let opened = shard.shared.clock.now();
         if let Some(greeting) = &shard.greeting {
             peer.say(&shard, greeting.frame().clone());
@@ -167,6 +168,9 @@ impl Session {
 
     /// Nothing more to hear or say: see the queue off and wait for the peer to hang up.
     fn part(&mut self) {
+        if self.phase == Phase::Open {
+            self.shard.settle();
+        }
         self.shard.leave(&self.peer);
         self.phase = Phase::Parting;
         let deadline = self.shard.shared.clock.now() + self.shard.shared.config.close_timeout;
@@ -200,6 +204,8 @@ impl Session {
             }
             // The engine has queued its Close in answer; the next read sends it and ends.
             Heard::Close(_) => {
+                // What it sent before counts: it was open then.
+                self.shard.settle();
                 self.shard.leave(&self.peer);
                 if self.phase == Phase::Open {
                     self.phase = Phase::Closing;
@@ -231,7 +237,8 @@ impl Session {
         }
         let message = Message::new(kind, payload);
         if shared.config.fanout == Fanout::Echo && self.trouble.is_none() {
-            match self.peer.queue_within(message.frame().clone(), 1) {
+            let frame = self.shard.frame_for(&message, self.peer.deflate);
+            match self.peer.queue_within(frame, 1) {
                 Offered::Taken => counters::count(&shared.counters.copies_out),
                 Offered::Full => self.shard.overflow(&self.peer, 1),
             }
@@ -247,12 +254,17 @@ impl Session {
             Error::Protocol(_) => (CloseCode::Protocol, "protocol error"),
             Error::Utf8(_) => (CloseCode::Invalid, "invalid UTF-8"),
             Error::Capacity(CapacityError::MessageTooLong { .. }) => (CloseCode::Size, "message too big"),
-            _ => {
-                self.peer.call(Order::Drop);
-                return;
-            }
+            Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
+                Some(Violation::Protocol(why)) => (CloseCode::Protocol, *why),
+                Some(Violation::Payload(why)) => (CloseCode::Invalid, *why),
+                Some(Violation::TooBig(why)) => (CloseCode::Size, *why),
+                None => return self.peer.call(Order::Drop),
+            },
+            _ => return self.peer.call(Order::Drop),
         };
         if self.phase == Phase::Open {
+            // What it sent before counts: it was open then.
+            self.shard.settle();
             counters::count(&self.shard.shared.counters.closed_violation);
             self.close(code, reason);
         }

@@ -78,6 +78,9 @@ pub struct ServeArgs {
     /// Threads, each with its own share of the clients.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
+    /// Accept permessage-deflate (RFC 7692) when a client offers it.
+    #[arg(long)]
+    deflate: bool,
     /// Make each request path a room of its own, whose messages stay in it.
     #[arg(long)]
     rooms: bool,
@@ -175,6 +178,7 @@ impl ServeArgs {
             close_timeout: self.close_timeout,
             subprotocols: self.subprotocols,
             rooms: self.rooms,
+            deflate: self.deflate,
             tls,
             faults: faults(&self.faults, self.fault_file.as_deref())?,
             threads: self.threads.into(),
