@@ -1,13 +1,17 @@
 //! Golden files: every renderer on one fixed report. `UPDATE_GOLDEN=1 cargo test --test report` rewrites them.
 
+#[path = "report/compare.rs"]
+mod comparisons;
 #[path = "report/fixture.rs"]
 mod fixture;
 
 use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthStr as _;
+use wsbench::check::Outcome;
 use wsbench::report::text::Style;
-use wsbench::report::{self, Report};
+use wsbench::report::{self, Report, Threshold};
+use wsbench::scenario::model::Metric;
 
 fn golden(name: &str, actual: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/report/golden").join(name);
@@ -80,6 +84,15 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
         report::json::render(&report),
         report::csv::timeline(&report),
         report::csv::percentiles(&report),
+        report::junit::render(&report),
+        report::markdown::render(&report),
+        report::github::render(&report),
+        report::tap::render(&report),
+        report::hdr::hlog(&report),
+        report::html::render(&report),
+        report::html::several(&[report.clone(), report.clone()]),
+        report::several::text(&[report.clone(), report.clone()], &Style::default()),
+        report::several::markdown(&[report.clone(), report.clone()]),
     ] {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         assert!(!text.contains('\u{202e}'), "{text}");
@@ -92,6 +105,20 @@ fn machine_readable_reports() {
     golden("mixed.json", &report::json::render(&report));
     golden("mixed.timeline.csv", &report::csv::timeline(&report));
     golden("mixed.percentiles.csv", &report::csv::percentiles(&report));
+    golden("mixed.junit.xml", &report::junit::render(&report));
+    golden("mixed.md", &report::markdown::render(&report));
+    golden("mixed.github.txt", &report::github::render(&report));
+    golden("mixed.tap", &report::tap::render(&report));
+    golden("mixed.hlog", &report::hdr::hlog(&report));
+    golden("good.hlog", &report::hdr::hlog(&fixture::good()));
+    golden("mixed.hgrm", &report::hdr::hgrm(&report.summary.latency[&Metric::Delivery]));
+    golden("good.github.txt", &report::github::render(&fixture::good()));
+    golden("mixed.html", &report::html::render(&report));
+    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()]));
+    golden("silent.html", &report::html::render(&fixture::silent()));
+    golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
+    golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
+    golden("metrics.md", &report::metric::docs());
 }
 
 #[test]
@@ -102,4 +129,52 @@ fn a_report_reads_back_as_it_was() {
         assert_eq!(back, report);
         assert_eq!(report::json::render(&back), json);
     }
+}
+
+#[test]
+fn thresholds_are_findings() {
+    let report = fixture::mixed();
+    for (text, outcome) in [
+        ("delivery.p99 < 250ms", Outcome::Pass),
+        ("delivery.p99 < 20ms", Outcome::Fail),
+        ("delivery.ratio == 1", Outcome::Fail),
+        ("delivery.missing <= 12", Outcome::Pass),
+        ("delivery.max > 1s", Outcome::Pass),
+        ("connect.p95 < 1s", Outcome::Pass),
+        ("instrument.late_share < 1%", Outcome::Pass),
+        ("heartbeat.p50 >= 4.9s", Outcome::Pass),
+        ("publications.achieved >= 49/s", Outcome::Pass),
+        ("instrument.peak_memory < 1MiB", Outcome::Fail),
+    ] {
+        let finding = text.parse::<Threshold>().expect(text).judge(&report);
+        assert_eq!((finding.check.as_str(), finding.outcome), ("threshold", outcome), "{text}: {}", finding.observed);
+        assert!(finding.population > 0);
+    }
+    assert_eq!("delivery.ratio == 1".parse::<Threshold>().expect("parses").judge(&fixture::good()).outcome, Outcome::Pass);
+}
+
+#[test]
+fn a_threshold_without_data_is_inconclusive_whatever_it_asks() {
+    let report = fixture::silent();
+    for (name, metric) in report::metric::listed(report::metric::METRICS) {
+        for text in [format!("{name} >= 0{}", zero_unit(&metric)), format!("{name} < 0{}", zero_unit(&metric))] {
+            let finding = text.parse::<Threshold>().expect(&text).judge(&report);
+            assert_eq!(finding.outcome == Outcome::Inconclusive, finding.population == 0, "{text}");
+        }
+    }
+    for text in ["delivery.p99 < 250ms", "delivery.ratio == 1", "delivery.missing == 0", "instrument.late_share < 1%"] {
+        assert_eq!(text.parse::<Threshold>().expect(text).judge(&report).outcome, Outcome::Inconclusive, "{text}");
+    }
+}
+
+fn zero_unit(metric: &report::metric::Metric) -> &'static str {
+    if metric.unit() == report::metric::Unit::Time { "s" } else { "" }
+}
+
+#[test]
+fn a_failed_threshold_turns_the_verdict() {
+    let mut report = fixture::good();
+    let finding = "delivery.p99 < 1us".parse::<Threshold>().expect("parses").judge(&report);
+    report.add_findings([finding]);
+    assert_eq!((report.verdict, report.exit_code), (Outcome::Fail, 1));
 }

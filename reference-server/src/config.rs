@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::units;
 
 /// The heartbeat's text unless another is asked for.
 pub const HEARTBEAT_TEXT: &str = r#"{"type":1,"message":"ping"}"#;
 /// The answer to the text `ping`.
 pub const PONG_TEXT: &str = r#"{"type":0,"message":"pong"}"#;
+/// What a server with the fault `pong-wrong` answers instead.
+pub const WRONG_PONG_TEXT: &str = r#"{"type":0,"message":"gnop"}"#;
 /// The text that asks for [`PONG_TEXT`].
 pub const PING_TEXT: &str = "ping";
 
@@ -92,6 +95,8 @@ pub struct ServerConfig {
     pub close_timeout: Duration,
     /// Sub-protocols this server speaks; the first one a client offers is selected. None: none is ever selected.
     pub subprotocols: Vec<String>,
+    /// Whether each request path is a room of its own, whose messages stay in it.
+    pub rooms: bool,
     /// Whether permessage-deflate (RFC 7692) is accepted when offered.
     pub deflate: bool,
     /// Serve `wss://`.
@@ -100,6 +105,8 @@ pub struct ServerConfig {
     pub threads: usize,
     /// Seed of everything random here (only faults are).
     pub seed: u64,
+    /// What is to go wrong; nothing, for an honest server.
+    pub faults: Vec<Fault>,
 }
 
 impl Default for ServerConfig {
@@ -119,10 +126,12 @@ impl Default for ServerConfig {
             handshake_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
             subprotocols: Vec::new(),
+            rooms: false,
             deflate: false,
             tls: None,
             threads: 1,
             seed: 0,
+            faults: Vec::new(),
         }
     }
 }

@@ -5,12 +5,14 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
 use crate::counters;
+use crate::fault::{self, Argument, Kind};
 use crate::handshake::{self, Answer, MAX_HEAD, Page, Refusal, Status, Upgrade};
 use crate::peer::Peer;
 use crate::session::Session;
@@ -66,13 +68,38 @@ async fn serve(shard: &Rc<Shard>, mut transport: Transport, deadline: std::time:
 
 async fn open(shard: &Rc<Shard>, transport: Transport, upgrade: &Upgrade, read_ahead: Bytes) {
     let full = Refusal::new(Status::Full, "The server has as many clients as it may have.");
+    let faulty = !shard.shared.faults.is_empty();
+    if faulty && let Some(response) = trouble_request(shard).await {
+        counters::count(&shard.shared.counters.refused);
+        return reply(shard, transport, &response).await;
+    }
     let Some(index) = shard.shared.admit() else { return refuse(shard, transport, &full).await };
     let _presence = shard.enter();
-    let peer = Rc::new(Peer::new(index, transport, shard.shared.config.outbox));
-    peer.queue(upgrade.response().into());
-    let mut session = Session::open(Rc::clone(shard), peer, read_ahead).await;
+    let room = shard.shared.config.rooms.then(|| upgrade.path.as_str().into());
+    let mut peer = Peer::new(index, transport, shard.shared.config.outbox, room);
+    if faulty {
+        peer.queue(fault::tampered_response(shard, index, upgrade).into());
+        peer = fault::with_lane(shard, peer);
+    } else {
+        peer.queue(upgrade.response().into());
+    }
+    let mut session = Session::open(Rc::clone(shard), Rc::new(peer), read_ahead).await;
     poll_fn(|cx| session.poll(cx)).await;
     shard.shared.release();
+}
+
+/// Holds a request up, or answers it with a refusal, as a faulty server is asked to.
+async fn trouble_request(shard: &Shard) -> Option<Vec<u8>> {
+    let request = shard.shared.requests.fetch_add(1, Ordering::Relaxed);
+    if let Some(Argument::Span(span, _)) = shard.commit(Kind::SlowHandshake, request, 0) {
+        shard.shared.clock.until(shard.shared.clock.now() + span).await;
+    }
+    match shard.commit(Kind::Refuse, request, 0) {
+        Some(Argument::Count(status)) => {
+            Some(format!("HTTP/1.1 {status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").into_bytes())
+        }
+        _ => None,
+    }
 }
 
 fn refusal(status: Status, why: &'static str) -> Answer {

@@ -3,6 +3,8 @@
 //! Pure: bytes in, bytes out. Whatever was published since the last turn goes to a client in one piece; nothing is
 //! ever held back to make a piece bigger.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::frame::Message;
@@ -13,8 +15,12 @@ const GLUED: usize = 256 * 1024;
 /// A message and who sent it.
 #[derive(Debug, Clone)]
 pub(crate) struct Publication {
+    /// In which order the server received it, from 0.
+    pub(crate) number: u64,
     /// The sender's client index.
     pub(crate) from: u64,
+    /// The sender's room, where there are rooms.
+    pub(crate) room: Option<Arc<str>>,
     /// What was sent.
     pub(crate) message: Message,
 }

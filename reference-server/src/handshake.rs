@@ -30,6 +30,8 @@ pub struct Upgrade {
     pub accept: String,
     /// The sub-protocol selected, one of those offered.
     pub protocol: Option<String>,
+    /// The path asked for, without its query.
+    pub path: String,
 }
 
 /// Pages served beside the WebSocket.
@@ -206,7 +208,7 @@ fn judge(method: &str, target: &str, http_1_1: bool, fields: &Fields<'_>, config
         _ => return Err(bad("Sec-WebSocket-Key must be one base64 value of 16 octets.")),
     };
     let protocol = choose_protocol(fields, &config.subprotocols)?;
-    Ok(Answer::Upgrade(Upgrade { accept: derive_accept_key(key.as_bytes()), protocol }))
+    Ok(Answer::Upgrade(Upgrade { accept: derive_accept_key(key.as_bytes()), protocol, path: path.to_owned() }))
 }
 
 /// The path of a request target in origin or absolute form (RFC 9112 section 3.2), without its query.

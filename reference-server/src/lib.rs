@@ -1,4 +1,4 @@
-//! An honest WebSocket broadcast server: the known subject that wsbench is checked against.
+//! An honest WebSocket broadcast server, and faults on request: the known subject that wsbench is checked against.
 //!
 //! Every text or binary message goes to every open client; every client gets a greeting and a heartbeat; the text
 //! `ping` is answered to the asker. It knows nothing of stamps, plans or checks.
@@ -18,6 +18,7 @@ pub mod config;
 mod connection;
 pub mod counters;
 mod fanout;
+pub mod fault;
 pub mod frame;
 pub mod handshake;
 pub mod logline;
@@ -33,5 +34,6 @@ mod wire;
 
 pub use config::{Fanout, ServerConfig, SlowConsumer, Tls};
 pub use counters::Totals;
-pub use server::{Handle, LocalServer, Server, ServerError, spawn};
-pub use shard::LogSink;
+pub use fault::Fault;
+pub use server::{FaultReader, Handle, LocalServer, Server, ServerError, spawn};
+pub use shard::{LogSink, Sinks};

@@ -80,6 +80,12 @@ impl Outbox {
         filled
     }
 
+    /// The next octet to leave, alone.
+    #[must_use]
+    pub fn first_octet(&self) -> &[u8] {
+        self.queue.front().and_then(|entry| entry.bytes.get(..1)).unwrap_or_default()
+    }
+
     /// Removes the `written` first bytes.
     pub fn advance(&mut self, mut written: usize) {
         self.queued = self.queued.saturating_sub(written);

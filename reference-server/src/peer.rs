@@ -4,11 +4,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::fault::Lane;
 use crate::outbox::{GATHER, Outbox};
+use crate::shard::Shard;
 use crate::transport::Transport;
 
 /// What a shard asks a client's task to do.
@@ -39,8 +43,15 @@ pub(crate) struct Peer {
     pub(crate) place: Cell<Option<usize>>,
     /// What it was last asked to do.
     pub(crate) order: Cell<Option<Order>>,
+    /// The room it is in, where there are rooms.
+    pub(crate) room: Option<Arc<str>>,
+    /// Its way out, where the server has faults.
+    pub(crate) lane: Option<RefCell<Lane>>,
+    /// Pings of either level answered, where the server has faults.
+    pub(crate) pings_answered: Cell<u64>,
     transport: RefCell<Transport>,
     outbox: RefCell<Outbox>,
+    dribbles: bool,
     limit: usize,
     unflushed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -48,9 +59,13 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// A client whose outbox is bounded by `limit` bytes.
-    pub(crate) fn new(index: u64, transport: Transport, limit: usize) -> Self {
+    pub(crate) fn new(index: u64, transport: Transport, limit: usize, room: Option<Arc<str>>) -> Self {
         Self {
             index,
+            room,
+            lane: None,
+            pings_answered: Cell::new(0),
+            dribbles: false,
             place: Cell::new(None),
             order: Cell::new(None),
             transport: RefCell::new(transport),
@@ -59,6 +74,38 @@ impl Peer {
             unflushed: Cell::new(false),
             waker: RefCell::new(None),
         }
+    }
+
+    /// Gives the client a lane: from here on it belongs to a faulty server.
+    pub(crate) fn with_lane(mut self, lane: Lane, dribbles: bool) -> Self {
+        self.lane = Some(RefCell::new(lane));
+        self.dribbles = dribbles;
+        self
+    }
+
+    /// Sends something that is no copy: queued, or let into the lane where there is one.
+    pub(crate) fn say(&self, shard: &Shard, bytes: Bytes) {
+        match &self.lane {
+            None => self.queue(bytes),
+            Some(lane) => lane.borrow_mut().say(shard.surroundings(), bytes),
+        }
+    }
+
+    /// Sends something that is no copy later, where there is a lane.
+    pub(crate) fn say_at(&self, at: Duration, bytes: Bytes) {
+        if let Some(lane) = &self.lane {
+            lane.borrow_mut().say_at(at, bytes);
+        }
+    }
+
+    /// Writes `bytes` if nothing waits before them, and resets the connection.
+    pub(crate) fn reset(&self, bytes: &Bytes) {
+        if self.outbox.borrow().is_empty() {
+            // The connection is lost in any case.
+            let _ = self.transport.borrow().try_write(bytes);
+        }
+        self.transport.borrow().forget_unsent();
+        self.call(Order::Drop);
     }
 
     /// Writes `bytes` at once if nothing waits before them and the socket takes them; queues them otherwise.
@@ -150,7 +197,11 @@ impl Peer {
         while !outbox.is_empty() {
             let written = {
                 let mut slices = [IoSlice::new(&[]); GATHER];
-                let filled = outbox.gather(&mut slices);
+                let mut filled = outbox.gather(&mut slices);
+                if self.dribbles {
+                    slices[0] = IoSlice::new(outbox.first_octet());
+                    filled = 1;
+                }
                 ready!(transport.poll_write(cx, &slices[..filled]))?
             };
             if written == 0 {

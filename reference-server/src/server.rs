@@ -15,7 +15,8 @@ use crate::clock::{Clock, RuntimeClock};
 use crate::config::ServerConfig;
 use crate::connection;
 use crate::counters::{self, Totals};
-use crate::shard::{LogSink, Mail, Shard, Shared};
+use crate::fault::{ActSink, FaultCounts};
+use crate::shard::{LogSink, Mail, Shard, Shared, Sinks};
 use crate::tls;
 use crate::transport::{Stream, Transport};
 
@@ -59,7 +60,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     clock: Option<Arc<dyn Clock>>,
-    log: Option<LogSink>,
+    sinks: Sinks,
 }
 
 impl Server {
@@ -86,7 +87,7 @@ impl Server {
     /// When the listener has no address.
     pub fn on(config: ServerConfig, listener: TcpListener) -> Result<Self, ServerError> {
         let address = listener.local_addr().map_err(|why| ServerError::Bind { address: config.listen, why })?;
-        Ok(Self { config, listener, address, clock: None, log: None })
+        Ok(Self { config, listener, address, clock: None, sinks: Sinks::default() })
     }
 
     /// Lives by `clock` instead of the runtime's own.
@@ -99,7 +100,14 @@ impl Server {
     /// Hands `received: …` to `sink` for every message.
     #[must_use]
     pub fn with_log(mut self, sink: LogSink) -> Self {
-        self.log = Some(sink);
+        self.sinks.log = Some(sink);
+        self
+    }
+
+    /// Hands `sink` a line of JSON for every fault committed.
+    #[must_use]
+    pub fn with_fault_log(mut self, sink: ActSink) -> Self {
+        self.sinks.faults = Some(sink);
         self
     }
 
@@ -121,7 +129,7 @@ impl Server {
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let path = self.config.path.clone().unwrap_or_default();
         let url = format!("{scheme}://{}{path}", self.address);
-        let shared = Arc::new(Shared::new(self.config, clock, self.log, tls, threads));
+        let shared = Arc::new(Shared::new(self.config, clock, self.sinks, tls, threads));
         let mut handle = Handle { shared: Arc::clone(&shared), address: self.address, url, threads: Vec::new() };
         let mut listener = Some(self.listener);
         for n in 0..threads {
@@ -173,6 +181,18 @@ impl Handle {
         self.shared.counters.read()
     }
 
+    /// How often each fault was committed so far.
+    #[must_use]
+    pub fn faults(&self) -> FaultCounts {
+        self.shared.book.counts()
+    }
+
+    /// The counts of faults as a value that outlives the server: read it after [`stop`](Self::stop).
+    #[must_use]
+    pub fn fault_book(&self) -> FaultReader {
+        FaultReader(Arc::clone(&self.shared))
+    }
+
     /// Stops accepting, closes everyone with 1001, waits for them (bounded by the close timeout), and returns what the
     /// server did in its life.
     #[must_use]
@@ -187,6 +207,17 @@ impl Handle {
             // A shard that panicked has nothing left to stop.
             let _ = thread.join();
         }
+    }
+}
+
+/// Reads the counts of faults, also when the server has ended.
+pub struct FaultReader(Arc<Shared>);
+
+impl FaultReader {
+    /// How often each fault was committed.
+    #[must_use]
+    pub fn counts(&self) -> FaultCounts {
+        self.0.book.counts()
     }
 }
 
@@ -271,8 +302,8 @@ pub struct LocalServer {
 impl LocalServer {
     /// A server that lives by `clock`.
     #[must_use]
-    pub fn new(config: ServerConfig, clock: Arc<dyn Clock>, log: Option<LogSink>) -> Self {
-        let shard = Shard::new(Arc::new(Shared::new(config, clock, log, None, 1)));
+    pub fn new(config: ServerConfig, clock: Arc<dyn Clock>, sinks: Sinks) -> Self {
+        let shard = Shard::new(Arc::new(Shared::new(config, clock, sinks, None, 1)));
         tokio::task::spawn_local(take_turns(Rc::clone(&shard), 0));
         Self { shard }
     }
@@ -286,6 +317,12 @@ impl LocalServer {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shard.shared.counters.read()
+    }
+
+    /// How often each fault was committed so far.
+    #[must_use]
+    pub fn faults(&self) -> FaultCounts {
+        self.shard.shared.book.counts()
     }
 
     /// Closes everyone with 1001 and waits for them, bounded by the close timeout.

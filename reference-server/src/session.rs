@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Heard, Rol
 use crate::clock::Wait;
 use crate::config::{Fanout, PING_TEXT};
 use crate::counters;
-use crate::fanout::Publication;
+use crate::fault::{self, Trouble};
 use crate::frame::{Kind, Message};
 use crate::logline;
 use crate::peer::{Offered, Order, Peer};
@@ -57,6 +57,11 @@ pub(crate) struct Session {
     pings: u64,
     deadline: Option<Duration>,
     timer: Option<(Duration, Wait)>,
+    /// When more is due from the client's lane, where the server has faults.
+    next_out: Option<Duration>,
+    trouble: Option<Box<Trouble>>,
+    /// No longer read, as a fault.
+    deaf: bool,
 }
 
 impl Session {
@@ -68,13 +73,18 @@ impl Session {
             .write_buffer_size(0)
             .max_message_size(Some(config.max_message))
             .max_frame_size(Some(config.max_frame));
-        let wire = Wire::new(Rc::clone(&peer));
+        let wire = Wire::new(Rc::clone(&shard), Rc::clone(&peer));
         let engine = WebSocketStream::from_partially_read(wire, read_ahead.to_vec(), Role::Server, Some(limits)).await;
         let opened = shard.shared.clock.now();
         if let Some(greeting) = &shard.greeting {
-            peer.queue(greeting.frame().clone());
+            peer.say(&shard, greeting.frame().clone());
         }
-        let next_beat = config.heartbeat.map(|period| opened + period);
+        shard.replay(&peer);
+        let trouble = Trouble::ahead(&shard, peer.index, opened);
+        let next_beat = config.heartbeat.map(|period| match &trouble {
+            None => opened + period,
+            Some(trouble) => trouble.next_beat(&shard, peer.index, opened, period),
+        });
         let next_ping = config.protocol_ping.map(|period| opened + period);
         shard.join(&peer);
         Self {
@@ -89,6 +99,9 @@ impl Session {
             pings: 0,
             deadline: None,
             timer: None,
+            next_out: None,
+            trouble,
+            deaf: false,
         }
     }
 
@@ -99,14 +112,15 @@ impl Session {
             if self.obey() || self.poll_timers(cx) {
                 return Poll::Ready(());
             }
-            let phase = self.phase;
-            if matches!(phase, Phase::Open | Phase::Closing) {
+            let before = (self.phase, self.next_out);
+            if matches!(self.phase, Phase::Open | Phase::Closing) && !self.deaf {
                 self.poll_messages(cx);
             }
+            self.next_out = self.shard.let_out(&self.peer);
             match self.peer.poll_drain(cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
-                    if self.phase == Phase::Parting && self.peer.poll_shutdown(cx).is_ready() {
+                    if self.phase == Phase::Parting && self.next_out.is_none() && self.peer.poll_shutdown(cx).is_ready() {
                         self.phase = Phase::Shut;
                     }
                     if self.phase == Phase::Shut && self.poll_end(cx).is_ready() {
@@ -115,8 +129,8 @@ impl Session {
                 }
                 Poll::Pending => {}
             }
-            // A new phase has a new deadline, for which the timer is not set yet.
-            if self.phase == phase {
+            // For a new deadline the timer is not set yet.
+            if (self.phase, self.next_out) == before {
                 return Poll::Pending;
             }
         }
@@ -209,17 +223,20 @@ impl Session {
         }
         if kind == Kind::Text && payload == PING_TEXT.as_bytes() {
             counters::count(&shared.counters.pongs);
-            self.peer.queue(self.shard.pong.frame().clone());
+            match &self.trouble {
+                None => self.peer.queue(self.shard.pong.frame().clone()),
+                Some(_) => self.shard.answer_ping(&self.peer, self.shard.pong.frame(), self.shard.wrong_pong.frame()),
+            }
             return;
         }
         let message = Message::new(kind, payload);
-        if shared.config.fanout == Fanout::Echo {
+        if shared.config.fanout == Fanout::Echo && self.trouble.is_none() {
             match self.peer.queue_within(message.frame().clone(), 1) {
                 Offered::Taken => counters::count(&shared.counters.copies_out),
                 Offered::Full => self.shard.overflow(&self.peer, 1),
             }
         } else {
-            shared.publish(&Publication { from: self.peer.index, message });
+            shared.publish(self.peer.index, self.peer.room.clone(), message);
         }
     }
 
@@ -246,7 +263,8 @@ impl Session {
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let (beat, ping) = if self.phase == Phase::Open { (self.next_beat, self.next_ping) } else { (None, None) };
-            let Some(next) = [beat, ping, self.deadline].into_iter().flatten().min() else {
+            let trouble = if self.phase == Phase::Open { self.trouble.as_ref().and_then(|trouble| trouble.next()) } else { None };
+            let Some(next) = [beat, ping, self.deadline, self.next_out, trouble].into_iter().flatten().min() else {
                 self.timer = None;
                 return false;
             };
@@ -265,6 +283,12 @@ impl Session {
             if self.deadline == Some(next) {
                 return true;
             }
+            if self.next_out == Some(next) {
+                self.next_out = None;
+            }
+            if trouble == Some(next) && self.suffer() {
+                return true;
+            }
             if beat == Some(next) {
                 self.beat(now.max(next));
             }
@@ -277,6 +301,12 @@ impl Session {
     /// Sends a heartbeat. Beats are due at whole periods after the opening, so lateness never adds up; beats a stalled
     /// server could not send are left out, not sent in a burst.
     fn beat(&mut self, now: Duration) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.beat(&self.shard, &self.peer);
+            let period = self.shard.shared.config.heartbeat;
+            self.next_beat = period.map(|period| trouble.next_beat(&self.shard, self.peer.index, self.opened, period));
+            return;
+        }
         self.next_beat = self.shard.shared.config.heartbeat.map(|period| next_multiple(self.opened, period, now));
         match self.peer.queue_within(self.shard.beat.frame().clone(), 0) {
             Offered::Taken => counters::count(&self.shard.shared.counters.heartbeats),
@@ -298,6 +328,23 @@ impl Session {
         // The engine's writes go to the outbox and cannot fail while the client is open.
         let _ = Pin::new(&mut self.engine).start_send(Heard::Ping(payload));
         false
+    }
+
+    /// What a faulty server does to a connection once; true when the client is to be dropped.
+    fn suffer(&mut self) -> bool {
+        let Some(trouble) = &mut self.trouble else { return false };
+        match trouble.happen(&self.shard, &self.peer) {
+            Some((fault::Kind::Close, fault::Argument::Count(code))) => {
+                self.close(CloseCode::from(u16::try_from(code).unwrap_or(u16::MAX)), "as asked");
+                false
+            }
+            Some((fault::Kind::HalfOpen, _)) => {
+                self.deaf = true;
+                false
+            }
+            Some(_) => true,
+            None => false,
+        }
     }
 
     /// Reads and forgets until the peer hangs up.

@@ -4,7 +4,7 @@
 //! What arrived since the last turn is glued and written straight to the sockets from here; a client's own task is
 //! called only for what its socket did not take. Must never know how octets become messages.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::rc::Rc;
@@ -17,14 +17,24 @@ use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::config::{Fanout, HEARTBEAT_TEXT, PONG_TEXT, ServerConfig, SlowConsumer};
+use crate::config::{Fanout, HEARTBEAT_TEXT, PONG_TEXT, ServerConfig, SlowConsumer, WRONG_PONG_TEXT};
 use crate::counters::{self, Counters};
 use crate::fanout::{self, Publication};
+use crate::fault::{self, ActSink, Broadcast, FaultBook, Faults};
 use crate::frame::{Kind, Message};
 use crate::peer::{Offered, Order, Peer};
 
 /// Takes a line of the log.
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Where a server's lines go.
+#[derive(Clone, Default)]
+pub struct Sinks {
+    /// `received: …`, per message.
+    pub log: Option<LogSink>,
+    /// The fault log: one JSON object per act.
+    pub faults: Option<ActSink>,
+}
 
 /// Something for a shard to do.
 pub(crate) enum Mail {
@@ -77,6 +87,10 @@ pub(crate) struct Shared {
     pub(crate) log: Option<LogSink>,
     pub(crate) stopping: AtomicBool,
     pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+    pub(crate) faults: Faults,
+    pub(crate) book: FaultBook,
+    pub(crate) requests: AtomicU64,
+    next_number: AtomicU64,
     next_index: AtomicU64,
     mailboxes: Vec<Arc<Mailbox>>,
     order: Mutex<()>,
@@ -87,14 +101,18 @@ impl Shared {
     pub(crate) fn new(
         config: ServerConfig,
         clock: Arc<dyn Clock>,
-        log: Option<LogSink>,
+        sinks: Sinks,
         tls: Option<tokio_rustls::TlsAcceptor>,
         shards: usize,
     ) -> Self {
         Self {
+            faults: Faults::new(config.seed, config.faults.clone()),
+            book: FaultBook::new(sinks.faults),
+            log: sinks.log,
+            requests: AtomicU64::new(0),
+            next_number: AtomicU64::new(0),
             config,
             clock,
-            log,
             tls,
             counters: Counters::default(),
             stopping: AtomicBool::new(false),
@@ -109,9 +127,11 @@ impl Shared {
         &self.mailboxes[n % self.mailboxes.len()]
     }
 
-    /// Has every shard deliver a publication; all shards see all publications in the same order.
-    pub(crate) fn publish(&self, publication: &Publication) {
+    /// Has every shard deliver a message; all shards see all publications in the same order.
+    pub(crate) fn publish(&self, from: u64, room: Option<Arc<str>>, message: Message) {
         let _order = (self.mailboxes.len() > 1).then(|| lock(&self.order));
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let publication = Publication { number, from, room, message };
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Publish(publication.clone()));
         }
@@ -148,9 +168,12 @@ pub(crate) struct Shard {
     pub(crate) shared: Arc<Shared>,
     pub(crate) beat: Message,
     pub(crate) pong: Message,
+    /// What a faulty server answers instead.
+    pub(crate) wrong_pong: Message,
     pub(crate) greeting: Option<Message>,
     /// Octets read on behalf of whichever client is being read.
     pub(crate) scratch: RefCell<Box<[u8]>>,
+    pub(crate) broadcast: Broadcast,
     open: RefCell<Vec<Rc<Peer>>>,
     live: Cell<usize>,
     idle: Notify,
@@ -163,8 +186,10 @@ impl Shard {
         Rc::new(Self {
             beat: text(HEARTBEAT_TEXT),
             pong: text(PONG_TEXT),
+            wrong_pong: text(WRONG_PONG_TEXT),
             greeting: shared.config.greeting.as_deref().map(text),
             scratch: RefCell::new(vec![0; 64 * 1024].into_boxed_slice()),
+            broadcast: Broadcast::default(),
             open: RefCell::default(),
             live: Cell::new(0),
             idle: Notify::new(),
@@ -190,6 +215,11 @@ impl Shard {
         }
     }
 
+    /// The open clients.
+    pub(crate) fn open(&self) -> Ref<'_, Vec<Rc<Peer>>> {
+        self.open.borrow()
+    }
+
     /// A client's task began; it ends when the value is dropped.
     pub(crate) fn enter(self: &Rc<Self>) -> Presence {
         self.live.set(self.live.get() + 1);
@@ -212,12 +242,26 @@ impl Shard {
 
     /// Delivers a turn's publications.
     pub(crate) fn deliver(&self, publications: &[Publication]) {
-        let pieces = fanout::glue(publications.iter().map(|publication| (publication.from, publication.message.frame())));
+        if !self.shared.faults.is_empty() {
+            return fault::deliver(self, publications);
+        }
+        if !self.shared.config.rooms {
+            return self.deliver_to(None, publications.iter());
+        }
+        let rooms: HashSet<&Option<Arc<str>>> = publications.iter().map(|publication| &publication.room).collect();
+        for room in rooms {
+            self.deliver_to(room.as_ref(), publications.iter().filter(|publication| publication.room == *room));
+        }
+    }
+
+    /// Delivers publications to everybody, or to those in a room.
+    fn deliver_to<'a>(&self, room: Option<&Arc<str>>, publications: impl Iterator<Item = &'a Publication>) {
+        let pieces = fanout::glue(publications.map(|publication| (publication.from, publication.message.frame())));
         let apart = self.shared.config.fanout == Fanout::Others;
         let mut out = 0;
         for piece in &pieces {
             let senders: HashSet<u64> = if apart { piece.senders().collect() } else { HashSet::new() };
-            for peer in self.open.borrow().iter() {
+            for peer in self.open.borrow().iter().filter(|peer| peer.room.as_ref() == room) {
                 if apart && senders.contains(&peer.index) {
                     for (bytes, copies) in piece.without(peer.index) {
                         out += self.hand(peer, &bytes, copies);

@@ -57,6 +57,14 @@ impl Transport {
         }
     }
 
+    /// Has the connection reset, rather than closed, when it is dropped.
+    pub(crate) fn forget_unsent(&self) {
+        if let Self::Tcp(socket) = self {
+            // A socket that is gone already needs no reset.
+            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     fn as_stream(&mut self) -> Pin<&mut dyn Stream> {
         match self {
             Self::Tcp(socket) => Pin::<&mut TcpStream>::new(socket),

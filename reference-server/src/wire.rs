@@ -12,16 +12,18 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::peer::Peer;
+use crate::shard::Shard;
 
 /// A client's stream, as the engine uses it.
 pub(crate) struct Wire {
+    shard: Rc<Shard>,
     peer: Rc<Peer>,
 }
 
 impl Wire {
     /// The stream of `peer`.
-    pub(crate) fn new(peer: Rc<Peer>) -> Self {
-        Self { peer }
+    pub(crate) fn new(shard: Rc<Shard>, peer: Rc<Peer>) -> Self {
+        Self { shard, peer }
     }
 }
 
@@ -35,7 +37,12 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.peer.queue(Bytes::copy_from_slice(bytes));
+        if self.peer.lane.is_some() {
+            // The engine writes whole frames: its write buffer is 0.
+            self.shard.engine_says(&self.peer, bytes);
+        } else {
+            self.peer.queue(Bytes::copy_from_slice(bytes));
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -26,9 +26,13 @@ impl Ledger {
                 }
             }
             Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
-            Event::Leaving { at, .. } => self.leave(slot, conn, at),
+            Event::Leaving { at, .. } => {
+                self.lives.sums.left += 1;
+                self.leave(slot, conn, at);
+            }
             Event::Closed { at, closure, detail, .. } => {
                 let closing = self.phases.get(&Phase::Close).is_some_and(|close| *close <= at);
+                let asked = closing || self.lives.lives[slot].left < Instant::FAR;
                 if !closing {
                     self.leave(slot, conn, at);
                 }
@@ -36,7 +40,7 @@ impl Ledger {
                     self.rows.at(at).ended += 1;
                 }
                 let publisher = self.plan.publisher_of(conn).is_some();
-                if self.lives.closed(slot, conn, (at, closure, detail), closing, publisher) {
+                if self.lives.closed(slot, conn, (at, closure, detail), asked, publisher) {
                     self.rows.at(at).lost += 1;
                 }
             }
@@ -117,7 +121,7 @@ impl Ledger {
 }
 
 /// Which connection an event is about.
-const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
+pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
     match event {
         Event::Connecting { conn, .. }
         | Event::ConnectFailed { conn, .. }

@@ -12,6 +12,9 @@ use crate::event::{Copy, Flaws, StrayKind};
 /// Ranges kept beside the windows, over all pairs of a shard: 8 bytes each.
 const MOST_RANGES: usize = 1 << 20;
 
+/// Sequence numbers from here on cannot be: at a million publications a second a publisher needs half an hour to get there.
+const ABSURD: u32 = 1 << 31;
+
 /// What the copies of a shard, or of the whole run, came to.
 ///
 /// `owed = on_time + late + missing` and `received = on_time + late + contested_received + duplicate + stray_copies`.
@@ -217,12 +220,17 @@ pub(super) enum Place {
     Again,
     /// A first arrival that could not be kept for lack of room.
     Unkept,
+    /// A number no publisher ever comes to: forged.
+    Absurd,
 }
 
 impl Seat {
     /// Everything but the straight road: enters `seq` in the window and the gaps.
     #[cold]
     pub(super) fn enter(&mut self, publisher: u32, seq: u32, room: &mut RangeRoom) -> Place {
+        if seq >= ABSURD {
+            return Place::Absurd;
+        }
         let window = &mut self.windows[publisher as usize];
         let highest = window.next.wrapping_sub(1);
         let gaps = &mut self.gaps;

@@ -172,6 +172,10 @@ impl Ledger {
                 Place::Behind(_) => {}
                 Place::Again => return self.again(copy),
                 Place::Unkept => return self.copies.contested_received += 1,
+                Place::Absurd => {
+                    self.copies.received -= 1;
+                    return self.stray_copy(copy, StrayKind::Unknown);
+                }
             }
         }
         let seat = &mut self.seats[self.slots.of(copy.conn)];
@@ -262,7 +266,7 @@ impl Ledger {
     #[cold]
     fn unusual(&mut self, copy: &Copy) {
         let seat = &mut self.seats[self.slots.of(copy.conn)];
-        if copy.publisher.0 >= self.limits.publishers || copy.seq.0 == u32::MAX {
+        if copy.publisher.0 >= self.limits.publishers {
             return self.stray_copy(copy, StrayKind::Unknown);
         }
         if copy.publisher.0 == seat.own {

@@ -192,15 +192,14 @@ impl Lives {
         was_member
     }
 
-    /// The connection ended; `closing` when the run's close phase has begun. Gives whether it was lost.
-    pub(super) fn closed(&mut self, slot: usize, conn: ConnId, end: (Instant, Closure, &str), closing: bool, publisher: bool) -> bool {
+    /// The connection ended; `asked` when we ended it or the run's close phase has begun. Gives whether it was lost.
+    pub(super) fn closed(&mut self, slot: usize, conn: ConnId, end: (Instant, Closure, &str), asked: bool, publisher: bool) -> bool {
         let (at, closure, detail) = end;
         let life = &mut self.lives[slot];
         if life.closed || life.opened == Instant::FAR {
             return false;
         }
         life.closed = true;
-        let leaving = life.left < Instant::FAR;
         self.open -= 1;
         let sums = &mut self.sums;
         let code = closure.code.map_or_else(|| "none".into(), |code| code.to_string());
@@ -209,14 +208,11 @@ impl Lives {
         let who = match closure.by {
             ClosedBy::Us | ClosedBy::Script => None,
             ClosedBy::Violation => Some("violation"),
-            _ if closing || leaving => None,
+            _ if asked => None,
             ClosedBy::Server => Some("server"),
             ClosedBy::Network => Some("network"),
         };
-        let Some(who) = who else {
-            sums.left += u64::from(!closing && closure.by != ClosedBy::Script);
-            return false;
-        };
+        let Some(who) = who else { return false };
         *sums.lost.entry(who.into()).or_default() += 1;
         *sums.lost_codes.entry(code.clone()).or_default() += 1;
         sums.lost_publishers += u64::from(publisher);

@@ -9,6 +9,8 @@ mod bottom;
 mod condition;
 mod connections;
 mod copies;
+#[cfg(test)]
+pub(crate) mod history;
 mod ledger;
 mod lives;
 mod pings;
@@ -22,6 +24,9 @@ mod share;
 mod spread;
 mod tally;
 mod window;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use books::{Account, Bounds, Condition, Publications, ShardCpu};
 pub use bottom::{Sighting, Sightings, WITNESSES};

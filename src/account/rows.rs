@@ -332,7 +332,7 @@ mod tests {
         }
         assert!(rows.as_slice().len() <= MOST_ROWS);
         assert_eq!(rows.row(), Span::from_secs(8));
-        assert_eq!(rows.as_slice().iter().map(|r| r.copies).sum::<u64>(), (0..5_000_u64).sum::<u64>());
+        assert_eq!(rows.as_slice().iter().map(|r| r.copies).sum::<u64>(), (0..5_000).sum::<u64>());
         assert_eq!(rows.as_slice()[1].copies, (8..16).sum::<u64>());
     }
 

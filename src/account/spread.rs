@@ -119,9 +119,8 @@ impl InFlight {
             Some(slot) if slot.spread.seq == seq => {
                 let spread = &mut slot.spread;
                 spread.receivers += 1;
-                if at > spread.last {
-                    spread.last = at;
-                }
+                spread.first = spread.first.min(at);
+                spread.last = spread.last.max(at);
                 if spread.receivers >= slot.next_mark {
                     slot.mark(at);
                 }
@@ -154,6 +153,7 @@ impl InFlight {
     fn straggler(&mut self, mut spread: Spread, at: Instant) -> u64 {
         if let Some(kept) = self.done.get_mut(&spread.key()) {
             kept.receivers += 1;
+            kept.first = kept.first.min(at);
             kept.last = kept.last.max(at);
             return kept.rank;
         }

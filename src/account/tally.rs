@@ -146,7 +146,7 @@ pub(super) fn percentile_of(buckets: impl Iterator<Item = (usize, u64)>, count: 
             break;
         }
     }
-    Some(value_of(last + 1) - 1)
+    Some(if percentile > 0.0 { value_of(last + 1) - 1 } else { value_of(last) })
 }
 
 #[derive(Serialize, Deserialize)]

@@ -156,13 +156,15 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
         write(files, &report)?;
     }
     match args.format {
+        // Nobody was reached: there is nothing to tell but why.
+        Format::Text if outcome.unreachable.is_some() => {}
         Format::Text => print(&report::text::render(&report, &terminal.style)),
         Format::Json => print(&report::json::render(&report)),
     }
-    Ok(match outcome.unreachable {
-        Some(reason) => Stopped::environment(format!("{}: {reason}", report.target.url)).tell(),
-        None => exit_of(report.verdict),
-    })
+    if outcome.unreachable.is_some() {
+        return Err(unreachable(&report));
+    }
+    Ok(exit_of(report.verdict))
 }
 
 const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];
@@ -173,6 +175,25 @@ fn write(files: [output::Target; 4], report: &Report) -> Result<(), Stopped> {
     timeline.write(report::csv::timeline(report).as_bytes())?;
     percentiles.write(report::csv::percentiles(report).as_bytes())?;
     scenario.write(report.scenario.toml.as_bytes())
+}
+
+/// Why nobody could connect, and what to do about it.
+fn unreachable(report: &Report) -> Stopped {
+    let failed = &report.summary.connections.failed;
+    let causes: Vec<String> = failed.iter().map(|(cause, n)| format!("{cause} × {n}")).collect();
+    let first = report.findings.iter().find(|f| f.check == "connect").and_then(|f| f.witnesses.first());
+    let detail = first.map_or_else(String::new, |w| format!("; the first said: {}", w.what));
+    let help = match failed.iter().max_by_key(|(_, n)| **n).map_or("", |(cause, _)| cause.as_str()) {
+        "refused" => "nothing listens there: is the server running, is the port right?",
+        "timeout" => "nobody answers: is the address right, is a firewall in between?",
+        "tls" => "give the certificate's authority with `--ca FILE`, or do without verification with `--insecure`",
+        "bad_accept" | "bad_upgrade" => "whatever answers there does not speak WebSocket (RFC 6455 section 4.2.2)",
+        "local_limit" => "this machine's own limit was reached, not the server's",
+        cause if cause.starts_with("http") => "it answers plain HTTP: is the path right, does it want a header or a token?",
+        _ => "see the causes",
+    };
+    let message = format!("no client could connect to {} ({}){detail}\n  help: {help}", report.target.url, causes.join(", "));
+    Stopped::environment(message)
 }
 
 const fn exit_of(verdict: check::Verdict) -> Exit {

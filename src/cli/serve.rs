@@ -1,14 +1,16 @@
 //! `wsbench serve`: the reference server in a terminal. Reads flags, prints the URL, the log and the totals.
 
+use std::fs::File;
 use std::future::Future;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use reference_server::{Fanout, Server, ServerConfig, ServerError, SlowConsumer, Tls, units};
+use reference_server::fault::{self, ActSink, FaultFile};
+use reference_server::{Fanout, Fault, Server, ServerConfig, ServerError, SlowConsumer, Tls, units};
 
 use super::exit::Exit;
 use crate::base::ByteSize;
@@ -76,9 +78,21 @@ pub struct ServeArgs {
     /// Threads, each with its own share of the clients.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
+    /// Make each request path a room of its own, whose messages stay in it.
+    #[arg(long)]
+    rooms: bool,
     /// Seed of everything random (only faults are).
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Go wrong on purpose: `drop,rate=1%,clients=3..5,from=2s,until=8s`; repeatable. `--fault list` names all kinds.
+    #[arg(long = "fault", value_name = "SPEC")]
+    faults: Vec<String>,
+    /// A TOML file of faults: `faults = ["drop,rate=1%", "delay=50ms,clients=3"]`.
+    #[arg(long, value_name = "FILE")]
+    fault_file: Option<PathBuf>,
+    /// Write what truly went wrong to FILE, a JSON object per line and act.
+    #[arg(long, value_name = "FILE")]
+    fault_log: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -160,7 +174,9 @@ impl ServeArgs {
             handshake_timeout: self.handshake_timeout,
             close_timeout: self.close_timeout,
             subprotocols: self.subprotocols,
+            rooms: self.rooms,
             tls,
+            faults: faults(&self.faults, self.fault_file.as_deref())?,
             threads: self.threads.into(),
             seed: self.seed,
             ..ServerConfig::default()
@@ -168,10 +184,51 @@ impl ServeArgs {
     }
 }
 
+/// The faults of the flags and of the file, in this order.
+fn faults(specs: &[String], file: Option<&Path>) -> Result<Vec<Fault>, String> {
+    let mut faults = Vec::new();
+    for spec in specs {
+        faults.push(spec.parse::<Fault>().map_err(|error| format!("--fault {spec}: {error}"))?);
+    }
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let more: FaultFile = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        faults.extend(more.faults);
+    }
+    Ok(faults)
+}
+
+/// The kinds of faults, a line each.
+fn list_faults() -> Exit {
+    for kind in fault::Kind::ALL {
+        print_line(&format!("{:<19} {}", kind.name(), kind.about()));
+    }
+    Exit::Pass
+}
+
+/// Opens the fault log; the sink writes a line per act, and the value returned flushes it when told.
+fn fault_log(path: &Path) -> std::io::Result<(ActSink, Arc<Mutex<BufWriter<File>>>)> {
+    let file = Arc::new(Mutex::new(BufWriter::new(File::create(path)?)));
+    let writer = Arc::clone(&file);
+    let sink = move |line: &str| {
+        let mut file = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk is found out when the log is flushed at the end.
+        let _ = writeln!(file, "{line}");
+    };
+    Ok((Arc::new(sink), file))
+}
+
 /// Serves until SIGINT or SIGTERM, then closes everyone and prints the totals.
 #[must_use]
 pub fn run(args: ServeArgs) -> Exit {
+    if args.faults.iter().any(|spec| spec == "list") {
+        return list_faults();
+    }
     let log = args.log;
+    let acts = match args.fault_log.as_deref().map(fault_log).transpose() {
+        Ok(acts) => acts,
+        Err(error) => return complain(Exit::Environment, &format!("cannot write the fault log: {error}")),
+    };
     let config = match args.config() {
         Ok(config) => config,
         Err(error) => return complain(Exit::Usage, &error),
@@ -182,15 +239,28 @@ pub fn run(args: ServeArgs) -> Exit {
         Ok(ready) => ready,
         Err(error) => return complain(Exit::Environment, &format!("cannot listen for signals: {error}")),
     };
-    let server = Server::bind(config).map(|server| if log { server.with_log(Arc::new(print_line)) } else { server });
+    let server = Server::bind(config).map(|server| {
+        let server = if log { server.with_log(Arc::new(print_line)) } else { server };
+        match &acts {
+            Some((sink, _)) => server.with_fault_log(Arc::clone(sink)),
+            None => server,
+        }
+    });
     let handle = match server.and_then(Server::start) {
         Ok(handle) => handle,
         Err(error) => return complain(exit_of(&error), &error.to_string()),
     };
     print_line(&format!("listening on {}", handle.url()));
     runtime.block_on(signal);
+    let book = handle.fault_book();
     print_line(&format!("stopped: {}", handle.stop()));
-    Exit::Pass
+    for (kind, times) in book.counts() {
+        print_line(&format!("fault {}: {times}", kind.name()));
+    }
+    match acts.map(|(_, file)| file.lock().unwrap_or_else(PoisonError::into_inner).flush()) {
+        Some(Err(error)) => complain(Exit::Environment, &format!("the fault log is incomplete: {error}")),
+        _ => Exit::Pass,
+    }
 }
 
 /// Everything that keeps a server from starting lies in its surroundings.

@@ -5,6 +5,9 @@ mod spread;
 mod summarize;
 mod summary;
 
+#[cfg(test)]
+mod tests;
+
 pub use distribution::{HIGHEST_NS, PERCENTILES};
 pub use summarize::summarize;
 pub use summary::*;

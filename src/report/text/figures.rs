@@ -2,22 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use super::page::Page;
 use crate::measure::{CopyNumbers, InstrumentNumbers, Summary};
 use crate::report::number::{bytes, group, per_second, percent, quantity, span};
 use crate::report::{Report, escape};
 
-pub(super) fn render(page: &mut Page, report: &Report) {
-    let summary = &report.summary;
-    page.heading("Load");
-    load(page, summary);
-    connections(page, summary);
-    liveness(page, summary);
-    page.heading("Instrument");
-    instrument(page, &summary.instrument);
+/// Groups of labelled values, for any page.
+#[derive(Default)]
+pub(in crate::report) struct Figures {
+    /// A title and its rows: a label (empty when it continues the one above) and values.
+    pub(in crate::report) groups: Vec<(&'static str, Vec<Row>)>,
 }
 
-fn load(page: &mut Page, summary: &Summary) {
+/// A label and its values.
+pub(in crate::report) type Row = (&'static str, Vec<String>);
+
+impl Figures {
+    fn heading(&mut self, title: &'static str) {
+        self.groups.push((title, Vec::new()));
+    }
+
+    fn pairs(&mut self, label: &'static str, values: &[String]) {
+        if let Some((_, rows)) = self.groups.last_mut()
+            && !values.is_empty()
+        {
+            rows.push((label, values.to_vec()));
+        }
+    }
+}
+
+/// Everything that is told besides checks and latencies.
+pub(in crate::report) fn figures(report: &Report) -> Figures {
+    let mut page = Figures::default();
+    let summary = &report.summary;
+    page.heading("Load");
+    load(&mut page, summary);
+    connections(&mut page, summary);
+    liveness(&mut page, summary);
+    page.heading("Instrument");
+    instrument(&mut page, &summary.instrument);
+    page
+}
+
+fn load(page: &mut Figures, summary: &Summary) {
     let (publications, rates) = (&summary.publications, &summary.rates);
     let mut sent = vec![
         format!("{} of {} sent", group(publications.sent), group(publications.planned)),
@@ -29,7 +55,7 @@ fn load(page: &mut Page, summary: &Summary) {
     copies(page, &summary.copies, summary);
 }
 
-fn copies(page: &mut Page, copies: &CopyNumbers, summary: &Summary) {
+fn copies(page: &mut Figures, copies: &CopyNumbers, summary: &Summary) {
     if copies.owed == 0 && copies.received == 0 {
         return;
     }
@@ -67,7 +93,7 @@ fn copies(page: &mut Page, copies: &CopyNumbers, summary: &Summary) {
     page.pairs("stray frames", &counted(&copies.stray, "").into_iter().collect::<Vec<_>>());
 }
 
-fn connections(page: &mut Page, summary: &Summary) {
+fn connections(page: &mut Figures, summary: &Summary) {
     let connections = &summary.connections;
     let mut line = vec![
         format!("{} of {} opened", group(connections.opened), group(connections.planned)),
@@ -89,7 +115,7 @@ fn connections(page: &mut Page, summary: &Summary) {
     }
 }
 
-fn liveness(page: &mut Page, summary: &Summary) {
+fn liveness(page: &mut Figures, summary: &Summary) {
     for (level, pong) in &summary.pong.levels {
         let mut line = vec![format!("{} {} sent", group(pong.sent), escape(level)), format!("{} on time", group(pong.on_time))];
         for (n, says) in [
@@ -127,7 +153,7 @@ fn liveness(page: &mut Page, summary: &Summary) {
     }
 }
 
-fn instrument(page: &mut Page, instrument: &InstrumentNumbers) {
+fn instrument(page: &mut Figures, instrument: &InstrumentNumbers) {
     let inside = if instrument.server_inside { " with the server inside" } else { "" };
     let mut cpu = vec![format!("{}{inside}", span(instrument.cpu_ns)), format!("{} in the clients", span(instrument.shard_cpu_ns))];
     if instrument.copies_per_cpu_s > 0.0 {

@@ -10,6 +10,10 @@ mod page;
 mod spark;
 mod style;
 
+pub(in crate::report) use checks::who;
+pub(in crate::report) use figures::figures;
+pub(in crate::report) use latency::metric_name;
+pub(in crate::report) use spark::bins;
 pub use style::Style;
 
 use super::number::{count, group};
@@ -18,36 +22,27 @@ use crate::base::Span;
 use crate::check::Outcome;
 use crate::event::Phase;
 use page::Page;
-use style::Ink;
 
 /// The whole report as text, ending in a line feed.
 #[must_use]
 pub fn render(report: &Report, style: &Style) -> String {
-    let mut page = Page::new(*style);
-    verdict(&mut page, report);
-    setting(&mut page, report);
-    checks::render(&mut page, &report.findings);
-    latency::render(&mut page, &report.summary);
-    figures::render(&mut page, report);
-    page.finish()
+    page_of(style, |page| {
+        page.verdict(report.verdict, &headline(report));
+        setting(page, report);
+        checks::render(page, &report.findings);
+        latency::render(page, &report.summary);
+        for (title, rows) in figures(report).groups {
+            page.heading(title);
+            rows.iter().for_each(|(label, values)| page.pairs(label, values));
+        }
+    })
 }
 
-/// The first line, which can be pasted alone, under a mark.
-fn verdict(page: &mut Page, report: &Report) {
-    let line = headline(report);
-    let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
-    let mark = page.style().mark(report.verdict);
-    let ink = Ink::of(report.verdict);
-    let indent = mark.chars().count() + 1;
-    let parts: Vec<_> = rest.split(" · ").map(str::to_owned).collect();
-    let separator = if page.style().unicode { " · " } else { " - " };
-    let room = page.style().width.saturating_sub(indent + word.len() + 1);
-    let mut lines = page::flow(&parts, separator, room).into_iter();
-    let first = lines.next().unwrap_or_default();
-    page.line(&format!("{} {}", page.ink(ink, &format!("{mark} {word}")), page.ink(Ink::Bold, &first)));
-    for line in lines {
-        page.line(&format!("{}{line}", " ".repeat(indent + word.len() + 1)));
-    }
+/// A page of another kind in the same dress.
+pub(super) fn page_of(style: &Style, write: impl FnOnce(&mut Page)) -> String {
+    let mut page = Page::new(*style);
+    write(&mut page);
+    page.finish()
 }
 
 /// What ran, against whom, with which seed.

@@ -3,12 +3,13 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::{Ink, Style};
+use crate::check::Verdict;
 
 /// Where labels end and values begin.
 const LABEL: usize = 14;
 
 /// The text so far.
-pub(super) struct Page {
+pub(in crate::report) struct Page {
     style: Style,
     out: String,
 }
@@ -34,28 +35,28 @@ impl Page {
     }
 
     /// An empty line, never two.
-    pub(super) fn blank(&mut self) {
+    pub(in crate::report) fn blank(&mut self) {
         if !self.out.ends_with("\n\n") {
             self.out.push('\n');
         }
     }
 
     /// A heading after an empty line.
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(in crate::report) fn heading(&mut self, text: &str) {
         self.blank();
         let text = self.ink(Ink::Bold, text);
         self.line(&text);
     }
 
     /// Words wrapped at the width, each line indented.
-    pub(super) fn paragraph(&mut self, indent: usize, text: &str) {
+    pub(in crate::report) fn paragraph(&mut self, indent: usize, text: &str) {
         for line in wrap(text, self.style.width - indent) {
             self.line(&format!("{}{line}", " ".repeat(indent)));
         }
     }
 
     /// A faint label and its values, separated by commas; a value is broken over lines only when it alone is too long.
-    pub(super) fn pairs(&mut self, label: &str, values: &[String]) {
+    pub(in crate::report) fn pairs(&mut self, label: &str, values: &[String]) {
         if values.is_empty() {
             return;
         }
@@ -64,6 +65,51 @@ impl Page {
         for line in flow(values, ", ", room) {
             self.line(&format!("{label}{line}"));
             label = " ".repeat(LABEL + 2);
+        }
+    }
+
+    /// The verdict's line under its mark; parts are separated by ` · `, and further lines stand below the first part.
+    pub(in crate::report) fn verdict(&mut self, verdict: Verdict, line: &str) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mark = self.style.mark(verdict);
+        let indent = mark.chars().count() + word.len() + 2;
+        let parts: Vec<_> = rest.split(" · ").map(str::to_owned).collect();
+        let separator = if self.style.unicode { " · " } else { " - " };
+        let mut lines = flow(&parts, separator, self.style.width.saturating_sub(indent)).into_iter();
+        let first = self.ink(Ink::Bold, &lines.next().unwrap_or_default());
+        let lead = self.ink(Ink::of(verdict), &format!("{mark} {word}"));
+        self.line(&format!("{lead} {first}"));
+        for line in lines {
+            self.line(&format!("{}{line}", " ".repeat(indent)));
+        }
+    }
+
+    /// A table whose columns are as wide as they must be; `numbers` marks those set to the right. Where the page is too
+    /// narrow, each row becomes a paragraph.
+    pub(in crate::report) fn table(&mut self, head: &[&str], numbers: &[bool], rows: &[Vec<String>]) {
+        let columns: Vec<usize> = (0..head.len())
+            .map(|n| rows.iter().filter_map(|row| row.get(n)).map(|cell| width(cell)).chain([width(head[n])]).max().unwrap_or(0))
+            .collect();
+        if columns.iter().sum::<usize>() + 2 * columns.len() > self.style.width {
+            for row in rows {
+                let cells: Vec<_> = row.iter().filter(|cell| !cell.is_empty()).cloned().collect();
+                for line in flow(&cells, ", ", self.style.width - 2) {
+                    self.line(&format!("  {line}"));
+                }
+            }
+            return;
+        }
+        let set = |cells: &[String]| {
+            let cells = cells.iter().zip(&columns).zip(numbers);
+            cells
+                .map(|((cell, &columns), &number)| if number { right(cell, columns) } else { left(cell, columns) })
+                .fold(String::new(), |line, cell| format!("{line}  {cell}"))
+        };
+        let head: Vec<_> = head.iter().map(|&cell| cell.to_owned()).collect();
+        let head = self.ink(Ink::Faint, set(&head).trim_end());
+        self.line(&head);
+        for row in rows {
+            self.line(&set(row));
         }
     }
 

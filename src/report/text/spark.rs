@@ -6,7 +6,7 @@ use crate::measure::Distribution;
 /// four, even otherwise. A histogram bucket wider than a bin is shared out evenly, so that resolution does not look like
 /// gaps. Empty when there is no sample; one bin when all samples are the same.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "places on a drawing, n small")]
-pub(super) fn bins(distribution: &Distribution, n: usize) -> Vec<f64> {
+pub(in crate::report) fn bins(distribution: &Distribution, n: usize) -> Vec<f64> {
     let histogram = &distribution.histogram;
     if distribution.count() == 0 || n == 0 {
         return Vec::new();

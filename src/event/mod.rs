@@ -3,6 +3,8 @@
 //!
 //! Must never know a socket, a clock, or what anybody will conclude from an event.
 
+pub mod journal;
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::base::Flaws;
@@ -53,6 +55,37 @@ pub enum Event<'a> {
     Health { at: Instant, reading: Health },
     /// The run was cut short (Ctrl-C, a lost worker, a limit reached). `detail` is for people.
     Interrupted { at: Instant, detail: &'a str },
+}
+
+impl Event<'_> {
+    /// When it was observed; for [`Event::Sent`] and [`Event::Copy`] when it was sent or received. A phase may be told ahead of its
+    /// instant.
+    #[must_use]
+    #[inline]
+    pub const fn at(&self) -> Instant {
+        match *self {
+            Self::Copy(Copy { received, .. }) => received,
+            Self::Sent { sent, .. } => sent,
+            Self::Phase { at, .. }
+            | Self::Connecting { at, .. }
+            | Self::ConnectFailed { at, .. }
+            | Self::Opened { at, .. }
+            | Self::Greeting { at, .. }
+            | Self::Ready { at, .. }
+            | Self::NotReady { at, .. }
+            | Self::Dropped { at, .. }
+            | Self::Stray { at, .. }
+            | Self::PingSent { at, .. }
+            | Self::Pong { at, .. }
+            | Self::AlienPong { at, .. }
+            | Self::Beat { at, .. }
+            | Self::ServerPing { at, .. }
+            | Self::Leaving { at, .. }
+            | Self::Closed { at, .. }
+            | Self::Health { at, .. }
+            | Self::Interrupted { at, .. } => at,
+        }
+    }
 }
 
 /// The run's phases, in order.

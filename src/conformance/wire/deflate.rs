@@ -1,0 +1,325 @@
+//! permessage-deflate, RFC 7692: what a response agreed to, and the two directions of compression.
+//!
+//! Window bits and context takeover are obeyed exactly as negotiated. A window of 8 is written with 9 by no zlib, so
+//! we compress with stored blocks there (legal for every window). Must never know a socket or a verdict.
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+
+/// What one side of a negotiation carries. RFC 7692 7.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// The server resets its window before every message.
+    pub server_no_context_takeover: bool,
+    /// The client resets its window before every message.
+    pub client_no_context_takeover: bool,
+    /// The server's window, 8 to 15.
+    pub server_max_window_bits: Option<u8>,
+    /// The client's window: `Some(None)` is the parameter without a value (only legal in an offer).
+    pub client_max_window_bits: Option<Option<u8>>,
+}
+
+/// Why a `Sec-WebSocket-Extensions` value cannot be read or accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadExtension(pub String);
+
+/// One element of an extension list: its token and its parameters, unquoted. RFC 6455 9.1.
+pub type Element = (String, Vec<(String, Option<String>)>);
+
+/// Splits an extension list. RFC 6455 9.1: `token *( ";" token [ "=" ( token / quoted-string ) ] )`.
+///
+/// # Errors
+/// [`BadExtension`] when it does not follow the grammar.
+pub fn parse_list(value: &str) -> Result<Vec<Element>, BadExtension> {
+    let bad = |what: &str| BadExtension(format!("{what} in extension list `{value}`"));
+    let mut elements = Vec::new();
+    for element in split_outside_quotes(value, ',').ok_or_else(|| bad("an unclosed quote"))? {
+        if element.trim().is_empty() {
+            continue;
+        }
+        let mut parts = split_outside_quotes(element, ';').ok_or_else(|| bad("an unclosed quote"))?.into_iter();
+        let name = parts.next().unwrap_or_default().trim();
+        if !is_token(name) {
+            return Err(bad("a bad token"));
+        }
+        let mut parameters = Vec::new();
+        for part in parts {
+            let (key, text) = part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v)));
+            let text = text.map(|v| v.trim().trim_matches('"').replace('\\', ""));
+            if !is_token(key.trim()) || text.as_deref().is_some_and(|v| !is_token(v)) {
+                return Err(bad("a bad parameter"));
+            }
+            parameters.push((key.trim().to_owned(), text));
+        }
+        elements.push((name.to_owned(), parameters));
+    }
+    Ok(elements)
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&b))
+}
+
+fn split_outside_quotes(text: &str, separator: char) -> Option<Vec<&str>> {
+    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if c == separator && !quoted => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    (!quoted).then_some(parts)
+}
+
+impl Agreement {
+    /// Reads the parameters of one `permessage-deflate` element. RFC 7692 7.1: unknown, repeated or out-of-range
+    /// parameters make it invalid.
+    ///
+    /// # Errors
+    /// [`BadExtension`] saying which parameter and why.
+    pub fn from_parameters(parameters: &[(String, Option<String>)]) -> Result<Self, BadExtension> {
+        let mut it = Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: None,
+            client_max_window_bits: None,
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        for (key, value) in parameters {
+            if seen.contains(&key.as_str()) {
+                return Err(BadExtension(format!("{key} twice")));
+            }
+            seen.push(key);
+            match (key.as_str(), value.as_deref()) {
+                ("server_no_context_takeover", None) => it.server_no_context_takeover = true,
+                ("client_no_context_takeover", None) => it.client_no_context_takeover = true,
+                ("server_max_window_bits", Some(bits)) => it.server_max_window_bits = Some(window(key, bits)?),
+                ("client_max_window_bits", Some(bits)) => it.client_max_window_bits = Some(Some(window(key, bits)?)),
+                ("client_max_window_bits", None) => it.client_max_window_bits = Some(None),
+                (_, None) => return Err(BadExtension(format!("parameter {key} without a value, or unknown"))),
+                (_, Some(value)) => return Err(BadExtension(format!("parameter {key}={value} unknown or with a value it may not have"))),
+            }
+        }
+        Ok(it)
+    }
+
+    /// What a server's response agreed to: `None` when it carries no permessage-deflate.
+    ///
+    /// # Errors
+    /// [`BadExtension`] when the value is malformed, names another extension, or carries a parameter no response may.
+    pub fn from_response(value: Option<&str>) -> Result<Option<Self>, BadExtension> {
+        let Some(value) = value else { return Ok(None) };
+        let elements = parse_list(value)?;
+        let [(name, parameters)] = elements.as_slice() else {
+            return Err(BadExtension(format!("{} extensions in a response to one: `{value}`", elements.len())));
+        };
+        if name != "permessage-deflate" {
+            return Err(BadExtension(format!("extension {name} was never offered")));
+        }
+        let it = Self::from_parameters(parameters)?;
+        if it.client_max_window_bits == Some(None) {
+            return Err(BadExtension("client_max_window_bits without a value in a response".to_owned()));
+        }
+        Ok(Some(it))
+    }
+
+    /// The window we compress with, playing the client.
+    #[must_use]
+    pub fn client_window(&self) -> u8 {
+        self.client_max_window_bits.flatten().unwrap_or(15)
+    }
+
+    /// The window the server compresses with.
+    #[must_use]
+    pub fn server_window(&self) -> u8 {
+        self.server_max_window_bits.unwrap_or(15)
+    }
+}
+
+fn window(key: &str, bits: &str) -> Result<u8, BadExtension> {
+    let plain = !bits.starts_with('0') && bits.bytes().all(|b| b.is_ascii_digit());
+    match bits.parse::<u8>() {
+        Ok(n @ 8..=15) if plain => Ok(n),
+        _ => Err(BadExtension(format!("{key}={bits} is not 8 to 15"))),
+    }
+}
+
+/// Compresses messages in one direction.
+pub struct Deflater {
+    inner: Compress,
+    fresh: bool,
+}
+
+/// zlib's default, and Autobahn's.
+const LEVEL: u32 = 6;
+
+impl Deflater {
+    /// With a window of `bits` (8 to 15); `fresh` forgets the context before every message.
+    #[must_use]
+    pub fn new(bits: u8, fresh: bool) -> Self {
+        let level = if bits < 9 { Compression::none() } else { Compression::new(LEVEL) };
+        Self { inner: Compress::new_with_window_bits(level, false, bits.clamp(9, 15)), fresh }
+    }
+
+    /// One message's payload: raw deflate, a sync flush, the last four octets taken off. RFC 7692 7.2.1.
+    ///
+    /// # Errors
+    /// [`BadStream`] when the compressor gives up, which a healthy one never does.
+    pub fn message(&mut self, octets: &[u8]) -> Result<Vec<u8>, BadStream> {
+        if self.fresh {
+            self.inner.reset();
+        }
+        let mut out = Vec::with_capacity(octets.len() / 4 + 64);
+        let mut input = octets;
+        loop {
+            let before = self.inner.total_in();
+            self.inner.compress_vec(input, &mut out, FlushCompress::Sync).map_err(|e| BadStream(e.to_string()))?;
+            input = &input[usize::try_from(self.inner.total_in() - before).unwrap_or(input.len())..];
+            if input.is_empty() && out.len() < out.capacity() {
+                break;
+            }
+            out.reserve(out.len().max(256));
+        }
+        if out.ends_with(&[0, 0, 0xff, 0xff]) {
+            out.truncate(out.len() - 4);
+        }
+        if out.is_empty() {
+            out.push(0);
+        }
+        Ok(out)
+    }
+}
+
+/// Compressed octets that are not deflate, or reach beyond the agreed window, or beyond `limit`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadStream(pub String);
+
+/// Decompresses messages in one direction.
+pub struct Inflater {
+    inner: Decompress,
+    bits: u8,
+    fresh: bool,
+    strict: Option<super::inflate::StrictInflater>,
+}
+
+impl Inflater {
+    /// With a window of `bits` (8 to 15); `fresh` forgets the context before every message.
+    #[must_use]
+    pub fn new(bits: u8, fresh: bool) -> Self {
+        Self { inner: Decompress::new_with_window_bits(false, bits.clamp(9, 15)), bits, fresh, strict: None }
+    }
+
+    /// The same, refusing any reference beyond the window to the octet; slower.
+    #[must_use]
+    pub fn strict(bits: u8, fresh: bool) -> Self {
+        Self { strict: Some(super::inflate::StrictInflater::new(bits, fresh)), ..Self::new(bits, fresh) }
+    }
+
+    /// One message: the four octets put back and inflated, at most `limit` octets of result. RFC 7692 7.2.2.
+    ///
+    /// # Errors
+    /// [`BadStream`] when it is not deflate within the agreed window, ends early, or grows beyond `limit`.
+    pub fn message(&mut self, octets: &[u8], limit: usize) -> Result<Vec<u8>, BadStream> {
+        if let Some(strict) = &mut self.strict {
+            return strict.message(octets, limit);
+        }
+        if self.fresh {
+            self.restart();
+        }
+        let mut out = Vec::with_capacity((octets.len() * 4).clamp(64, 1 << 20));
+        self.feed(octets, &mut out, limit)?;
+        self.feed(&[0, 0, 0xff, 0xff], &mut out, limit)?;
+        Ok(out)
+    }
+
+    fn restart(&mut self) {
+        self.inner = Decompress::new_with_window_bits(false, self.bits.clamp(9, 15));
+    }
+
+    fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), BadStream> {
+        let mut scratch = [0_u8; 16_384];
+        let room = scratch.len();
+        loop {
+            let (read, written) = (self.inner.total_in(), self.inner.total_out());
+            let status =
+                self.inner.decompress(input, &mut scratch, FlushDecompress::Sync).map_err(|e| BadStream(format!("not deflate: {e}")))?;
+            let used = usize::try_from(self.inner.total_in() - read).unwrap_or(0);
+            let made = usize::try_from(self.inner.total_out() - written).unwrap_or(0);
+            input = &input[used..];
+            out.extend_from_slice(&scratch[..made]);
+            if out.len() > limit {
+                return Err(BadStream(format!("inflates beyond {limit} octets")));
+            }
+            if status == Status::StreamEnd {
+                self.restart();
+            } else if (input.is_empty() && made < room) || (used == 0 && made == 0) {
+                return Ok(());
+            }
+            if input.is_empty() && status == Status::StreamEnd {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_rfc_7692_7_2_3() {
+        let mut inflater = Inflater::new(15, false);
+        for octets in [
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
+            &[0xf2, 0x00, 0x11, 0x00, 0x00],
+            &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00],
+            &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00],
+            &[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00],
+        ] {
+            assert_eq!(inflater.message(octets, 100).as_deref(), Ok(b"Hello".as_slice()), "{octets:02x?}");
+        }
+        assert_eq!(inflater.message(&[0], 100).as_deref(), Ok(b"".as_slice()));
+    }
+
+    #[test]
+    fn what_is_deflated_inflates_with_and_without_context() {
+        let text = "wsbench, wsbench, wsbench and again wsbench. ".repeat(200);
+        for bits in 8..=15 {
+            for fresh in [false, true] {
+                let (mut there, mut back) = (Deflater::new(bits, fresh), Inflater::new(bits, fresh));
+                for part in [text.as_bytes(), b"", b"x", &text.as_bytes()[7..]] {
+                    let packed = there.message(part).unwrap_or_default();
+                    assert_eq!(back.message(&packed, 1 << 20).as_deref(), Ok(part), "bits {bits} fresh {fresh}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn responses_are_read_strictly() {
+        assert_eq!(Agreement::from_response(None), Ok(None));
+        let read = |v| Agreement::from_response(Some(v)).ok().flatten();
+        assert_eq!(read("permessage-deflate; server_max_window_bits=\"10\"").map(|a| a.server_window()), Some(10));
+        for bad in [
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits=7",
+            "permessage-deflate; server_max_window_bits=08",
+            "permessage-deflate; a",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate, permessage-deflate",
+            "x-other",
+            "permessage-deflate; server_max_window_bits=\"10",
+        ] {
+            assert!(Agreement::from_response(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Several runs as one page, side by side.
+
+use std::fmt::Write as _;
+
+use super::chart::{Chart, Kind, Series};
+use super::charts::percentiles;
+use super::page::{Page, badge, text};
+use super::scale::Scale;
+use crate::report::Report;
+use crate::report::several::{Table, checks, figures, names};
+use crate::scenario::model::Metric;
+
+/// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run.
+#[must_use]
+pub fn render(reports: &[Report]) -> String {
+    let title = format!("{} runs", reports.len());
+    let mut page = Page::new(&format!("wsbench: {title}"));
+    let names = names(reports);
+    page.raw(&format!("<header class=\"verdict\"><h1>{title}</h1></header>\n"));
+    page.section("runs", "Runs", |page| page.raw(&runs(reports, &names)));
+    page.section("checks", "Checks", |page| page.raw(&table(&checks(reports), &names)));
+    page.section("figures", "Figures", |page| page.raw(&table(&figures(reports), &names)));
+    page.section("charts", "The runs", |page| {
+        page.raw("<div class=\"grid\">\n");
+        for (metric, name) in
+            [(Metric::Delivery, "Delivery"), (Metric::Transit, "Transit"), (Metric::Pong, "Pong"), (Metric::Connect, "Connect")]
+        {
+            let lines: Vec<_> =
+                reports.iter().zip(&names).map(|(report, name)| (name.as_str(), report.summary.latency.get(&metric))).collect();
+            let id = format!("percentiles-{}", name.to_lowercase());
+            let chart = percentiles(&id, &format!("{name} latency by percentile"), "A line a run.", &lines);
+            if !chart.is_empty() {
+                chart.render(page);
+            }
+        }
+        for chart in [over_time(reports, &names, true), over_time(reports, &names, false)] {
+            if !chart.is_empty() {
+                chart.render(page);
+            }
+        }
+        page.raw("</div>\n");
+    });
+    page.finish(reports.first().map_or("", |report| &report.wsbench_version))
+}
+
+fn runs(reports: &[Report], names: &[String]) -> String {
+    let mut out = String::from(
+        "<div class=\"scroll\"><table class=\"checks\"><thead><tr><th scope=\"col\">run</th><th scope=\"col\">verdict</th><th scope=\"col\">scenario</th>\
+         <th scope=\"col\">target</th><th scope=\"col\">started</th><th scope=\"col\" class=\"n\">seed</th></tr></thead><tbody>\n",
+    );
+    for (report, name) in reports.iter().zip(names) {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td data-label=\"scenario\">{}</td><td data-label=\"target\">{}</td>\
+             <td data-label=\"started\">{}</td><td class=\"n\" data-label=\"seed\">{}</td></tr>",
+            text(name),
+            badge(report.verdict),
+            text(&report.scenario.name),
+            text(&report.target.url),
+            text(&report.started_at),
+            report.seed.0
+        );
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+fn table(table: &Table, names: &[String]) -> String {
+    let mut out = String::from("<div class=\"scroll\"><table class=\"latency\"><thead><tr><th scope=\"col\"></th>");
+    for name in names {
+        let _ = write!(out, "<th scope=\"col\" class=\"n\">{}</th>", text(name));
+    }
+    out.push_str("</tr></thead><tbody>\n");
+    for (label, cells) in table {
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", text(label));
+        for cell in cells {
+            let _ = write!(out, "<td class=\"n\">{}</td>", text(cell));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+/// Delivery p99, or copies, of each run over time since its own beginning.
+#[expect(clippy::cast_precision_loss, reason = "places on a chart")]
+fn over_time(reports: &[Report], names: &[String], latency: bool) -> Chart {
+    // Rows of the finest run; the others fall on the nearest row at or before.
+    let row_ns = reports.iter().map(|report| report.summary.timeline.row_ns).filter(|ns| *ns > 0).min().unwrap_or(1);
+    let end = reports.iter().flat_map(|report| &report.summary.timeline.rows).map(|row| row.at_ns).max().unwrap_or(0);
+    let x: Vec<f64> = (0..=end / row_ns).map(|n| (n * row_ns) as f64).collect();
+    let series: Vec<_> = reports
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(ink, (report, name))| {
+            let mut values = vec![None; x.len()];
+            for row in &report.summary.timeline.rows {
+                let at = usize::try_from(row.at_ns / row_ns).unwrap_or(usize::MAX);
+                if let Some(value) = values.get_mut(at) {
+                    *value = if latency { row.delivery_p99_ns.map(|ns| ns as f64) } else { Some(row.copies as f64) };
+                }
+            }
+            Series { name: name.clone(), ink: ink % 6, values }
+        })
+        .collect();
+    let values = || series.iter().flat_map(|series| series.values.iter().copied().flatten());
+    let (id, title, kind, y_scale) = if latency {
+        ("delivery-time", "Delivery p99 over time", Kind::Time, Scale::log(values()))
+    } else {
+        ("copies-time", "Copies over time", Kind::Count, Scale::from_zero(values()))
+    };
+    Chart {
+        id: id.into(),
+        title: title.into(),
+        says: "A line a run, from its own beginning.".into(),
+        x_name: "at".into(),
+        x_kind: Kind::Clock,
+        x_scale: Scale::Linear(0.0, (end as f64).max(1.0)),
+        x,
+        y_kind: kind,
+        y_scale,
+        series,
+        band: None,
+        marks: Vec::new(),
+        dots: false,
+    }
+}

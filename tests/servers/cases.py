@@ -1,0 +1,71 @@
+"""What is run against what, and what must come of it: a table, a row a case.
+
+A row without `finds` must pass every check. A row with `finds` seeds one mistake, and must come out as exactly that finding.
+"""
+
+from dataclasses import dataclass, field
+
+import install
+
+FAST_BEAT = {"HEARTBEAT_MS": "1000"}
+
+
+@dataclass
+class Case:
+    """One server, one scenario, one expected outcome."""
+
+    name: str
+    start: object  # () -> command; `{port}` in it is a free port
+    scenario: str  # in scenarios/, or a path from the project's root
+    path: str = "/"
+    env: dict = field(default_factory=dict)
+    finds: str | None = None  # the one check that must fail; None: all must pass
+    runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
+    leaver: bool = False  # a client that closes badly in mid-run
+    ready: str = r"listening 127\.0\.0\.1:(?P<port>\d+)"
+    needs: tuple = ()  # Debian servers
+
+
+def node(script):
+    def start():
+        return ["node", install.npm() / script]
+
+    return start
+
+
+def python(script):
+    def start():
+        return [install.pip(), install.HERE / script]
+
+    return start
+
+
+def tungstenite():
+    return [install.tungstenite_example(), "127.0.0.1:{port}"]
+
+
+def mistake(name, finds, **more):
+    """The Node `ws` server with one classic mistake."""
+    more = {"scenario": "four.toml", **more}
+    return Case(f"ws: {name}", node("node-ws/mistakes.mjs"), env={**FAST_BEAT, "MISTAKE": name}, finds=finds, **more)
+
+
+REAL = [
+    Case("ws: the README's broadcast server", node("node-ws/readme.mjs"), "relay.toml"),
+    Case("ws: four behaviours", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT),
+    Case("ws: four behaviours, clients that come back", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, runs_before=1),
+    Case("ws: four behaviours, one client leaving badly", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, leaver=True),
+    Case("websockets: broadcast()", python("websockets/relay.py"), "relay-protocol-heartbeat.toml"),
+    Case("tokio-tungstenite: its example chat server", tungstenite, "relay-to-others.toml", ready=r"Listening on"),
+    mistake("binary", "integrity"),
+    mistake("pong", "pong"),
+    mistake("pong-swallowed", "pong"),
+    mistake("no-heartbeat", "heartbeat"),
+    mistake("slow-heartbeat", "heartbeat", runs_before=1),
+    mistake("double-heartbeat", "heartbeat", runs_before=1),
+    mistake("last-client", "delivery"),
+    mistake("closing-throws", "survival", leaver=True),
+    mistake("closing-skips", "delivery", leaver=True),
+]
+
+STAGES = {"real": REAL}
