@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 
 use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
@@ -133,12 +134,11 @@ pub(super) fn run(start: Start) {
 }
 
 fn serve(start: Start) -> std::io::Result<Account> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(127).build()?;
-    let local = LocalSet::new();
+    // A local runtime: the tasks of a `LocalSet` would be queued twice over, which a copy pays for.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(127).build_local(LocalOptions::default())?;
     let shard = Rc::new(Shard::new(&start)?);
-    let result = runtime.block_on(local.run_until(shard.clone().main(start.directives, start.words)));
+    let result = runtime.block_on(shard.clone().main(start.directives, start.words));
     // Dropping the tasks closes what is still open and gives the books back.
-    drop(local);
     drop(runtime);
     result?;
     let log = shard.log.borrow_mut().take();
