@@ -12,6 +12,7 @@ mod output;
 pub mod plan;
 pub mod presets;
 mod progress;
+pub mod prove;
 pub mod report;
 pub mod run;
 mod secrets;
@@ -60,6 +61,8 @@ enum Command {
     Presets(presets::PresetsArgs),
     /// Render reports again: HTML, JUnit, Markdown, text, CSV, HdrHistogram; several side by side
     Report(report::Args),
+    /// Prove the instrument: commit every fault the built-in server knows, and see each found, named and counted
+    Prove(prove::ProveArgs),
     /// Compare runs with a baseline
     Compare(compare::Args),
     /// Ask a server every question of the wire: Autobahn's 517 cases and what it never asked
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Presets(args) => presets::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Prove(args) => prove::run(&args, terminal),
         Command::Compare(args) => compare::run(&args),
         Command::Conformance(args) => conformance::run(*args, terminal),
         Command::Worker => worker::run(),
