@@ -174,7 +174,7 @@ impl Shared {
     }
 
     /// Gives an admitted client's place back.
-    pub(crate) fn release(&self) {
+    fn release(&self) {
         self.counters.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -240,7 +240,7 @@ impl Shard {
         self.open.borrow()
     }
 
-    /// A client's task began; it ends when the value is dropped.
+    /// An admitted client's task began; when the value is dropped it has ended, and its place is free.
     pub(crate) fn enter(self: &Rc<Self>) -> Presence {
         self.live.set(self.live.get() + 1);
         Presence(Rc::clone(self))
@@ -354,6 +354,7 @@ pub(crate) struct Presence(Rc<Shard>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.0.shared.release();
         self.0.live.set(self.0.live.get().saturating_sub(1));
         if self.0.live.get() == 0 {
             self.0.idle.notify_one();
