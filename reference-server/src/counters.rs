@@ -46,7 +46,7 @@ macro_rules! counters {
 
 counters! {
     connections: "counter", "wsbench_server_connections_total", "WebSocket connections opened";
-    open: "gauge", "wsbench_server_connections_open", "WebSocket connections open now";
+    open: "gauge", "wsbench_server_connections_open", "WebSocket connections held now, those still closing included";
     accepted: "counter", "wsbench_server_sockets_accepted_total", "TCP connections accepted";
     refused: "counter", "wsbench_server_handshakes_refused_total", "Requests answered without an upgrade, health and metrics pages not counted";
     http: "counter", "wsbench_server_http_pages_total", "Health and metrics pages served";
