@@ -221,6 +221,19 @@ fn a_client_that_does_not_read_its_own_echoes_is_not_read_either() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_is_given_up_in_the_end() {
+    let config = ServerConfig { fanout: Fanout::Echo, write_timeout: Duration::from_secs(10), ..quiet() };
+    with_server(config, |server| async move {
+        let mut dead = Client::connect(&server).await;
+        dead.send(0x82, &[0; 300_000]).await;
+        pass(9_000).await;
+        assert_eq!((server.totals().open, server.totals().closed_dead), (1, 0));
+        pass(2_000).await;
+        assert_eq!((server.totals().open, server.totals().closed_dead), (0, 1));
+    });
+}
+
+#[test]
 fn requests_are_answered_as_they_deserve() {
     let upgrade = request("/", "");
     let without =
