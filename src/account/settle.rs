@@ -146,22 +146,17 @@ impl Ledger {
         };
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
-            let conn = self.slots.conn(slot);
-            let (seat, life) = (&mut self.seats[slot], self.lives.lives[slot]);
+            let (conn, life) = (self.slots.conn(slot), self.lives.lives[slot]);
             if life.opened < Instant::FAR && life.left == Instant::FAR {
                 self.pulse.end(slot, conn, life.opened, closed_at);
                 self.application.end(slot, conn, closed_at);
                 self.protocol.end(slot, conn, closed_at);
             }
-            if let Some(windows) = seat.closed.take() {
-                seat.windows = windows;
-            }
-            if life.ready < Instant::FAR {
-                let sums = client(seat, &life, conn, &closing, &mut self.copies);
-                let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
-                moved.add_client(seat, sums, exact, conn, &mut self.copies, &mut bounds);
-            }
-            *seat = Seat::new(u32::MAX);
+            let seat = std::mem::replace(&mut self.seats[slot], Seat::new(u32::MAX));
+            moved.settle(seat, &life, conn, &closing, &mut self.copies, &mut bounds);
+        }
+        for (slot, seat, life) in std::mem::take(&mut self.past) {
+            moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut self.copies, &mut bounds);
         }
         moved.enter(&mut self.copies);
         if !self.copies.balance() {
@@ -267,6 +262,19 @@ fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut w
 }
 
 impl Sums {
+    /// Settles one membership.
+    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies, bounds: &mut Bounds) {
+        if life.ready == Instant::FAR {
+            return;
+        }
+        if let Some(windows) = seat.closed.take() {
+            seat.windows = windows;
+        }
+        let sums = client(&mut seat, life, conn, closing, copies);
+        let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
+        self.add_client(&seat, sums, exact, conn, copies, bounds);
+    }
+
     /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
     fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, copies: &mut Copies, bounds: &mut Bounds) {
         // Of what arrived as owed, what turns out not to have been.
