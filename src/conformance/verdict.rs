@@ -138,12 +138,12 @@ impl Verdict {
     /// Weighs an outcome by how strongly the RFC wants it: breaking a SHOULD is NON-STRICT, a MAY is told.
     #[must_use]
     pub fn at_level(mut self, level: Level) -> Self {
-        self.outcome = match (level, self.outcome) {
+        let weighed = match (level, self.outcome) {
             (Level::Should, Outcome::Fail) => Outcome::NonStrict,
             (Level::May, Outcome::Fail | Outcome::NonStrict) => Outcome::Info,
-            (_, outcome) => outcome,
+            _ => return self,
         };
-        self
+        Self::plain(weighed, std::mem::take(&mut self.actual))
     }
 }
 
