@@ -9,7 +9,8 @@ use futures::future::join_all;
 
 use super::bench::{Bench, Closed, Profile};
 use super::catalogue::model::{Ask, Autobahn, Case, Expectation, Pace, Script};
-use super::exchange::{Complete, Exchange, Observation, Plan};
+use super::exchange::{Complete, Exchange, Plan};
+use super::observation::Observation;
 use super::survey::Survey;
 use super::verdict::{self, Outcome, Verdict};
 use super::wire::frame::Role;

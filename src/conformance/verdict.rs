@@ -2,7 +2,7 @@
 //! outcome. Pure: no socket, no clock.
 
 use super::catalogue::model::{Autobahn, Expectation, Level, Side};
-use super::exchange::{Observation, same};
+use super::observation::{Observation, same};
 use super::wire::frame::Role;
 
 /// One of Autobahn's words for a behaviour or a closing behaviour.
