@@ -19,7 +19,7 @@ fn header(shards: u32) -> Header {
 }
 
 fn trailer() -> Trailer {
-    Trailer { settled: Some(Instant::from_nanos(5)), facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
+    Trailer { facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
 }
 
 /// The journal of these events, each with its shard.
@@ -163,7 +163,6 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant(), bytes()).prop_map(|(conn, at, sample)| Event::AlienPong { conn, at, sample }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Beat { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
-        (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
         (instant(), health).prop_map(|(at, reading)| Event::Health { at, reading }),
         (instant(), text()).prop_map(|(at, detail)| Event::Interrupted { at, detail }),
     ]

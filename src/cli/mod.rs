@@ -5,12 +5,15 @@
 pub mod exit;
 pub mod explain;
 mod interrupt;
+mod journal;
+pub mod judge;
 mod output;
 pub mod plan;
 mod progress;
 pub mod run;
 mod secrets;
 pub mod serve;
+mod telling;
 mod terminal;
 mod worker;
 
@@ -47,6 +50,8 @@ enum Command {
     Run(run::RunArgs),
     /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics
     Serve(Box<serve::ServeArgs>),
+    /// Judge a run again from its journal, by the same checks or by others
+    Judge(judge::JudgeArgs),
     /// Tell what a check claims, needs and proves
     Explain(explain::ExplainArgs),
     /// Hold a share of another process's clients
@@ -64,6 +69,7 @@ pub fn main() -> ExitCode {
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
+        Command::Judge(args) => judge::run(&args, terminal),
         Command::Explain(args) => explain::run(&args),
         Command::Worker => worker::run(),
         Command::Plan(args) => plan::run(&args),

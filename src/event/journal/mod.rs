@@ -28,7 +28,7 @@ mod writer;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Instant, RunId, Seed};
+use crate::base::{RunId, Seed};
 
 pub use missing::Missing;
 pub use reader::{Ending, JournalError, JournalReader, Told};
@@ -66,8 +66,6 @@ pub struct Header {
 /// What a run leaves behind besides events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trailer {
-    /// When the last shard's books were settled, if they were.
-    pub settled: Option<Instant>,
     /// What the run cost the instrument, as the system told it; whatever else a report needs. Opaque here.
     pub facts: serde_json::Value,
 }
