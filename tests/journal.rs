@@ -19,7 +19,7 @@ fn header(shards: u32) -> Header {
 }
 
 fn trailer() -> Trailer {
-    Trailer { settled: Some(Instant::from_nanos(5)), facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
+    Trailer { facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
 }
 
 /// The journal of these events, each with its shard.

@@ -8,6 +8,8 @@ pub mod conformance_serve;
 pub mod exit;
 pub mod explain;
 mod interrupt;
+mod journal;
+pub mod judge;
 mod output;
 pub mod plan;
 pub mod presets;
@@ -17,6 +19,7 @@ pub mod report;
 pub mod run;
 mod secrets;
 pub mod serve;
+mod telling;
 mod terminal;
 mod worker;
 
@@ -51,6 +54,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario and judge the server
     Run(Box<run::RunArgs>),
+    /// Judge a run again from its journal, by the same checks or by others
+    Judge(judge::JudgeArgs),
     /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics, faults on request
     Serve(Box<serve::ServeArgs>),
     /// Print what a scenario will do and what it needs, without touching the network
@@ -79,13 +84,14 @@ pub fn main() -> ExitCode {
     let terminal = terminal::Terminal::detect(cli.color);
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
+        Command::Judge(args) => judge::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
         Command::Plan(args) => plan::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Presets(args) => presets::run(&args),
-        Command::Report(args) => report::run(&args),
+        Command::Report(args) => report::run(&args, &terminal.style),
         Command::Prove(args) => prove::run(&args, terminal),
-        Command::Compare(args) => compare::run(&args),
+        Command::Compare(args) => compare::run(&args, &terminal.style),
         Command::Conformance(args) => conformance::run(*args, terminal),
         Command::Worker => worker::run(),
     };

@@ -3,7 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use tokio::task::spawn_local;
 
 use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
+use crate::event::journal::JournalWriter;
 use crate::event::{ConnectFailure, Event, Phase};
 use crate::plan::Plan;
 use crate::scenario::model::Request as Ask;
@@ -82,6 +85,7 @@ pub(super) struct Start {
     /// Whom to trust, per client group.
     pub(super) trust: Vec<Trust>,
     pub(super) sources: Arc<[IpAddr]>,
+    pub(super) journal: Option<Arc<Path>>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) directives: mpsc::UnboundedReceiver<Directive>,
     pub(super) words: mpsc::UnboundedSender<Word>,
@@ -111,6 +115,7 @@ pub(super) struct Shard {
     pub(super) requests_under_way: Arc<Semaphore>,
     http: Option<Http>,
     env: BTreeMap<String, String>,
+    journal: RefCell<Option<JournalWriter<File>>>,
     targets: Arc<[Target]>,
     sources: Arc<[IpAddr]>,
     requests: Vec<Request>,
@@ -137,6 +142,11 @@ fn serve(start: Start) -> std::io::Result<Account> {
     // A local runtime: the tasks of a `LocalSet` would be queued twice over, which a copy pays for.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(127).build_local(LocalOptions::default())?;
     let shard = Rc::new(Shard::new(&start)?);
+    if let Some(place) = &start.journal {
+        // Every block is one write at the end of the file, so shards and processes need no lock to share it.
+        let file = File::options().append(true).open(place)?;
+        shard.journal.replace(Some(JournalWriter::new(file, start.share.index, start.share.of)));
+    }
     let result = runtime.block_on(shard.clone().main(start.directives, start.words));
     // Dropping the tasks closes what is still open and gives the books back.
     drop(runtime);
@@ -144,6 +154,10 @@ fn serve(start: Start) -> std::io::Result<Account> {
     let log = shard.log.borrow_mut().take();
     let end = shard.settle_at.get();
     let shard = Rc::into_inner(shard).ok_or_else(|| std::io::Error::other("a task outlived its shard"))?;
+    if let Some(journal) = shard.journal.into_inner() {
+        // A journal that could not be finished has no end, which whoever reads it is told; the books stand without it.
+        let _ = journal.finish(end);
+    }
     let ledger = shard.ledger.into_inner();
     let own = ledger.send_log().clone();
     Ok(ledger.settle(log.as_deref().unwrap_or(&own), end))
@@ -176,6 +190,7 @@ impl Shard {
             returned: RefCell::new(VecDeque::new()),
             returning: Notify::new(),
             log: RefCell::new(None),
+            journal: RefCell::new(None),
             ledger: RefCell::new(Ledger::new(plan.clone(), start.share)),
             errands: RefCell::new(VecDeque::new()),
             errands_waiting: Notify::new(),
@@ -197,6 +212,9 @@ impl Shard {
     /// Tells the books.
     #[inline]
     pub(super) fn observe(&self, event: Event<'_>) {
+        if let Some(journal) = &mut *self.journal.borrow_mut() {
+            journal.event(&event);
+        }
         self.ledger.borrow_mut().observe(event);
     }
 

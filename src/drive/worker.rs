@@ -43,6 +43,7 @@ pub(super) struct Orders {
     shares: Vec<Share>,
     urls: Vec<(String, bool, Option<PathBuf>)>,
     sources: Vec<IpAddr>,
+    journal: Option<PathBuf>,
 }
 
 /// What a worker process cost.
@@ -73,6 +74,7 @@ impl Orders {
             shares,
             urls,
             sources: options.sources.clone(),
+            journal: options.journal.clone(),
         }
     }
 }
@@ -154,7 +156,9 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
     }
     let clock = Clock::with_epoch(orders.epoch);
     let before = host::memory_resident().unwrap_or(0);
-    let mut crew = Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), clock).map_err(io::Error::other)?;
+    let journal = orders.journal.map(Arc::from);
+    let mut crew =
+        Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), journal, clock).map_err(io::Error::other)?;
     let mut ramp_memory = 0;
     let mut ticks = tokio::time::interval(READING);
     // A message read in part must not be dropped with the branch that reads it: one task reads, this one chooses.

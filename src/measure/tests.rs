@@ -10,7 +10,7 @@ use crate::account::tests::random::{history, weather};
 use crate::account::{Account, SendLog};
 use crate::base::{ConnId, Span};
 use crate::event::{Event, PingLevel};
-use crate::scenario::model::{ApplicationPing, Beat, HeartbeatCheck, Matcher, Metric, PongCheck};
+use crate::scenario::model::{ApplicationPing, Beat, Body, HeartbeatCheck, Matcher, Metric, PongCheck, Template};
 
 /// The summary without what legitimately depends on the number of shards: medians between marks, and the shards themselves.
 fn comparable(history: &History, account: &Account) -> Summary {
@@ -28,7 +28,7 @@ fn with_signals(mut history: History) -> History {
     scenario.checks.pong = Some(PongCheck {
         every: Span::from_millis(300),
         within: Span::from_millis(100),
-        application: Some(ApplicationPing { send: "ping".into(), expect: Matcher::Exact("pong".into()) }),
+        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Exact("pong".into()) }),
         protocol: true,
     });
     scenario.checks.heartbeat = Some(HeartbeatCheck {

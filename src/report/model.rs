@@ -85,7 +85,7 @@ pub struct PlanFacts {
 }
 
 /// What a report needs besides findings and summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// What was meant.
     pub scenario: ScenarioFacts,

@@ -9,7 +9,7 @@ use crate::account::history::{History, ms, scenario};
 use crate::base::{ConnId, Span};
 use crate::event::{Event, PingLevel};
 use crate::scenario::Scenario;
-use crate::scenario::model::{ApplicationPing, Beat, HeartbeatCheck, Matcher, PongCheck};
+use crate::scenario::model::{ApplicationPing, Beat, Body, HeartbeatCheck, Matcher, PongCheck, Template};
 
 fn findings(history: &History) -> Vec<Finding> {
     let account = history.over(2);
@@ -45,7 +45,7 @@ fn with_pong(mut scenario: Scenario) -> Scenario {
     scenario.checks.pong = Some(PongCheck {
         every: Span::from_secs(1),
         within: Span::from_millis(500),
-        application: Some(ApplicationPing { send: "ping".into(), expect: Matcher::Contains("pong".into()) }),
+        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Contains("pong".into()) }),
         protocol: true,
     });
     scenario

@@ -170,6 +170,7 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
         sources: Vec::new(),
         folder: std::path::PathBuf::new(),
         server_inside: true,
+        journal: None,
     };
     let (_stop, stop) = watch::channel(false);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |_| {}).await.map_err(Stopped::environment)?;
