@@ -51,12 +51,13 @@ impl Expectations {
         let everyone = scenario.rooms.is_none()
             && scenario.groups.iter().all(|g| g.receives)
             && publishers.clone().all(|p| plan.is_owed(p, plan.connection_of(p)));
+        let sent = scenario.publish.as_ref().map_or(Encoding::Text, |p| p.encoding);
         Self {
             run: plan.run,
             publishers: plan.publishers,
-            sent_text: scenario.publish.as_ref().is_none_or(|p| p.encoding == Encoding::Text),
+            sent_text: sent == Encoding::Text,
             everyone,
-            dialect: (scenario.dialect != Dialect::default()).then(|| scenario.dialect.clone()),
+            dialect: (!scenario.dialect.is_plain(sent)).then(|| scenario.dialect.clone()),
             pong: scenario.checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
             beat,
         }
