@@ -52,7 +52,8 @@ fn verdict(results: &[CaseResult], id: &str) -> (&'static str, &'static str, &'s
 #[test]
 fn a_sound_echo_server_passes() {
     let server = serve(Flaw::None);
-    let results = asked(&bench(server.port, None, 16), &["1", "2", "3", "4", "5", "6.1", "6.3", "6.6", "7", "10", "C.1", "C.2", "F.1", "F.4"]);
+    let results =
+        asked(&bench(server.port, None, 16), &["1", "2", "3", "4", "5", "6.1", "6.3", "6.6", "7", "10", "C.1", "C.2", "F.1", "F.4"]);
     let wrong: Vec<_> = results
         .iter()
         .filter(|r| !matches!(r.verdict.outcome, Outcome::Pass | Outcome::Info | Outcome::NonStrict))

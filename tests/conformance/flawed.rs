@@ -95,7 +95,10 @@ fn talk(mut stream: TcpStream, flaw: Flaw) -> io::Result<()> {
     if flaw == Flaw::WrongAccept {
         accept = accept.to_lowercase();
     }
-    write!(stream, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")?;
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
     let mut peer = Peer { stream, flaw, message: None };
     while peer.frame()? {}
     if flaw != Flaw::NeverClosesTcp {

@@ -120,9 +120,10 @@ impl Greeting {
             client_max_window_bits: offer.client_max_window_bits.map(|limit| Some(limit.unwrap_or(15).min(bits))),
         };
         let mut text = "permessage-deflate".to_owned();
-        for (set, parameter) in
-            [(agreed.server_no_context_takeover, "server_no_context_takeover"), (agreed.client_no_context_takeover, "client_no_context_takeover")]
-        {
+        for (set, parameter) in [
+            (agreed.server_no_context_takeover, "server_no_context_takeover"),
+            (agreed.client_no_context_takeover, "client_no_context_takeover"),
+        ] {
             if set {
                 text.push_str("; ");
                 text.push_str(parameter);

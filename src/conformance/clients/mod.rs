@@ -93,9 +93,8 @@ impl Clients {
     #[must_use]
     pub fn report(&self, agent: &str) -> Report {
         let results = self.results.lock().ok().and_then(|all| all.get(agent).cloned()).unwrap_or_default();
-        let rows: Vec<CaseResult> = (0..self.cases.len())
-            .map(|n| results.get(&n).cloned().unwrap_or_else(|| play::never_asked(&self.cases[n])))
-            .collect();
+        let rows: Vec<CaseResult> =
+            (0..self.cases.len()).map(|n| results.get(&n).cloned().unwrap_or_else(|| play::never_asked(&self.cases[n]))).collect();
         Report::new("client", agent, "client under test", self.strict, self.seed.0, self.began.elapsed(), &rows)
     }
 
@@ -184,7 +183,10 @@ async fn refuse(link: &mut Link, status: &str, why: &str) {
 }
 
 async fn answer(link: &mut Link, status: &str, kind: &str, body: &str) {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n",
+        body.len()
+    );
     link.queue(head.as_bytes(), super::wire::link::Delivery::Burst);
     link.queue(body.as_bytes(), super::wire::link::Delivery::Burst);
     link.flush(Instant::now() + Duration::from_secs(5)).await;

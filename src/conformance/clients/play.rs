@@ -8,10 +8,10 @@ use super::greeting::Greeting;
 use crate::conformance::catalogue::model::{Ask, Case};
 use crate::conformance::exchange::Exchange;
 use crate::conformance::run::{CaseResult, autobahn_plan};
+use crate::conformance::script;
 use crate::conformance::verdict::{self, Outcome, Verdict};
 use crate::conformance::wire::frame::Role;
 use crate::conformance::wire::link::{Delivery, Link};
-use crate::conformance::script;
 
 /// Plays a case over a connection whose request has been read.
 pub(super) async fn play(mut link: Link, greeting: &Greeting, case: &Case, scale: f64) -> CaseResult {
