@@ -32,6 +32,7 @@ fn plan(clients: u32, publishers: u32) -> Arc<Plan> {
             greeting: Greeting::Any,
             headers: Vec::new(),
             subprotocols: Vec::new(),
+            insecure: false,
         }],
         publish: Some(Publish {
             publishers,

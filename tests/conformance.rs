@@ -227,3 +227,50 @@ fn expectations_fail_on_change_in_either_direction_and_can_be_blessed() {
     std::fs::write(&file, "4.1.999 FAIL\n").expect("written");
     assert_eq!(code(bad.port, &[]), Some(2), "no such case");
 }
+
+/// Drives a client under test through every case: it echoes, or says nothing at all.
+async fn drive_client(address: std::net::SocketAddr, count: usize, echoes: bool) {
+    use futures::{SinkExt as _, StreamExt as _};
+    for n in 1..=count {
+        let url = format!("ws://{address}/runCase?case={n}&agent=tungstenite");
+        let Ok((mut client, _)) = tokio_tungstenite::connect_async(url).await else { panic!("case {n}: no handshake") };
+        while let Some(Ok(message)) = client.next().await {
+            if echoes && (message.is_text() || message.is_binary()) && client.send(message).await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn clients_are_judged_by_the_same_catalogue() {
+    use wsbench::conformance::clients::Clients;
+    let selectors: Vec<String> = ["1.1", "2", "5.1", "5.6", "6.6", "7.1", "7.7", "F.1"].iter().map(|s| (*s).to_owned()).collect();
+    let report = |echoes: bool, left_out: usize| {
+        let cases = select(all_cases().expect("a catalogue"), &selectors, &[]).expect("cases");
+        let clients = std::rc::Rc::new(Clients::new(cases, 1.0, false, Seed(1)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let serving = std::rc::Rc::clone(&clients).serve(listener);
+            let driving = drive_client(address, clients.count() - left_out, echoes);
+            tokio::select! { () = serving => {}, () = driving => {} }
+            // The last verdict is written when its connection has ended on both sides.
+            let settled = async {
+                while clients.report("tungstenite").count(Outcome::Error) > left_out {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), settled).await.expect("every verdict in time");
+        });
+        clients.report("tungstenite")
+    };
+    let sound = report(true, 2);
+    assert_eq!(sound.count(Outcome::Error), 2, "what was never asked for is an error, not missing");
+    let wrong: Vec<_> = sound.failures().filter(|r| r.outcome() == Outcome::Fail).map(|r| format!("{} {}", r.id, r.actual)).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    let mute = report(false, 0);
+    let outcome = |id: &str| mute.cases.iter().find(|r| r.id == id).map(|r| r.outcome.as_str());
+    assert_eq!((outcome("1.1.1"), outcome("2.1"), outcome("7.7.1")), (Some("FAIL"), Some("PASS"), Some("PASS")));
+}

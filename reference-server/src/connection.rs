@@ -91,7 +91,6 @@ async fn open(shard: &Rc<Shard>, transport: Transport, upgrade: &Upgrade, read_a
     let inlet = Inlet::new(limits, inflater);
     let mut session = Session::open(Rc::clone(shard), Rc::new(peer), inlet, read_ahead).await;
     poll_fn(|cx| session.poll(cx)).await;
-    shard.shared.release();
 }
 
 /// Holds a request up, or answers it with a refusal, as a faulty server is asked to.

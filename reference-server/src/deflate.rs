@@ -12,6 +12,8 @@ use crate::inlet::Violation;
 
 /// What every compressed message ends with, and what is not sent of it (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+/// zlib's usual level. Level 1 of zlib-rs 0.6.8 (its "quick" one) panics on some texts: do not use it to go faster.
+const LEVEL: u32 = 6;
 /// Largest window there is, in bits.
 const MAX_BITS: u8 = 15;
 /// Smallest window our compressor can make: raw deflate with 8 bits is not to be had from zlib.
@@ -76,13 +78,13 @@ impl Deflater {
     /// A compressor with a window of `bits`, 9 to 15.
     #[must_use]
     pub fn new(bits: u8) -> Self {
-        Self { stream: Compress::new_with_window_bits(Compression::fast(), false, bits.clamp(MIN_BITS, MAX_BITS)) }
+        Self { stream: Compress::new_with_window_bits(Compression::new(LEVEL), false, bits.clamp(MIN_BITS, MAX_BITS)) }
     }
 
     /// The message compressed, or `None` when that is not shorter: then it goes out as it is.
     pub fn compress(&mut self, payload: &[u8]) -> Option<Bytes> {
         self.stream.reset();
-        let mut out = Vec::with_capacity(payload.len() + 16);
+        let mut out = Vec::with_capacity(payload.len() + payload.len() / 8 + 64);
         let mut taken = 0;
         loop {
             let before = (self.stream.total_in(), out.len());
@@ -168,5 +170,101 @@ impl Inflater {
             self.stream = None;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extensions::parse;
+
+    fn answer(offers: &str) -> Option<String> {
+        negotiate(&parse(offers)?).map(|agreed| agreed.response)
+    }
+
+    #[test]
+    fn offers_are_honoured_in_full_or_declined() {
+        const PLAIN: &str = "permessage-deflate; server_no_context_takeover";
+        let with = |more: &str| Some(format!("{PLAIN}{more}"));
+        for (offer, expected) in [
+            ("permessage-deflate", with("")),
+            ("x-unknown, permessage-deflate", with("")),
+            ("permessage-deflate; client_max_window_bits", with("")),
+            ("permessage-deflate; client_max_window_bits=10", with("")),
+            ("permessage-deflate; server_max_window_bits=9", with("; server_max_window_bits=9")),
+            ("permessage-deflate; server_max_window_bits=\"10\"", with("; server_max_window_bits=10")),
+            ("permessage-deflate; client_no_context_takeover", with("; client_no_context_takeover")),
+            ("permessage-deflate; server_max_window_bits=16, permessage-deflate", with("")),
+            ("permessage-deflate; server_max_window_bits=8", None),
+            ("permessage-deflate; server_max_window_bits=08", None),
+            ("permessage-deflate; server_max_window_bits=+9", None),
+            ("permessage-deflate; server_max_window_bits=abc", None),
+            ("permessage-deflate; server_max_window_bits", None),
+            ("permessage-deflate; client_max_window_bits=7", None),
+            ("permessage-deflate; server_no_context_takeover=1", None),
+            ("permessage-deflate; unknown", None),
+            ("permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", None),
+            ("x-unknown", None),
+        ] {
+            assert_eq!(answer(offer), expected, "{offer}");
+        }
+    }
+
+    fn inflate(inflater: &mut Inflater, message: &[u8]) -> Result<Vec<u8>, Violation> {
+        let mut out = Vec::new();
+        if !message.is_empty() {
+            inflater.run(message, 1 << 20, |piece| out.extend_from_slice(piece))?;
+        }
+        inflater.finish(1 << 20, |piece| out.extend_from_slice(piece))?;
+        Ok(out)
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc_are_read() {
+        // RFC 7692 section 7.2.3.
+        let hello: [(&[u8], &[u8]); 5] = [
+            (&[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], b"Hello"),
+            (&[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00], b"Hello"),
+            (&[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00], b"Hello"),
+            (&[0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00], b"Hello"),
+            (&[0x00], b""),
+        ];
+        for (compressed, plain) in hello {
+            assert_eq!(inflate(&mut Inflater::new(false), compressed).as_deref(), Ok(plain), "{compressed:02x?}");
+        }
+        let mut kept = Inflater::new(false);
+        for message in [&[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00][..], &[0xF2, 0x00, 0x11, 0x00, 0x00]] {
+            assert_eq!(inflate(&mut kept, message).as_deref(), Ok(&b"Hello"[..]));
+        }
+        assert!(inflate(&mut Inflater::new(true), &[0xF2, 0x00, 0x11, 0x00, 0x00]).is_err());
+        assert!(inflate(&mut Inflater::new(false), &[0xFF; 8]).is_err());
+    }
+
+    #[test]
+    fn what_is_compressed_stands_alone_and_fits_its_window() {
+        let text: Vec<u8> = (0..2000u32).flat_map(|n| format!("line {} of many, ", n % 97).into_bytes()).collect();
+        for bits in 9..=15 {
+            let mut deflater = Deflater::new(bits);
+            for len in [40, 300, 5000, text.len()] {
+                let compressed = deflater.compress(&text[..len]).unwrap_or_default();
+                assert!(!compressed.is_empty() && compressed.len() < len, "{len} bytes with {bits} bits");
+                let mut reader = Decompress::new_with_window_bits(false, bits);
+                let mut out = Vec::with_capacity(len + 1);
+                let all = [&compressed[..], &TAIL].concat();
+                assert!(reader.decompress_vec(&all, &mut out, FlushDecompress::Sync).is_ok());
+                assert_eq!(out, text[..len], "{len} bytes with {bits} bits");
+            }
+        }
+        assert_eq!(Deflater::new(15).compress(b"x"), None);
+        assert_eq!(Deflater::new(15).compress(b""), None);
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let bomb = Deflater::new(15).compress(&vec![0; 8 << 20]).unwrap_or_default();
+        let mut seen = 0;
+        let result = Inflater::new(false).run(&bomb, 1 << 20, |piece| seen += piece.len());
+        assert_eq!(result, Err(Violation::TooBig("message too big")));
+        assert!(seen <= 1 << 20, "{seen} bytes came out");
     }
 }

@@ -299,3 +299,132 @@ fn put_control(out: &mut BytesMut, opcode: u8, payload: &[u8]) {
         _ => out.put_slice(payload),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { frame: 1000, message: 1500 };
+
+    /// Feeds octets in steps and returns what the engine would see, unmasked: first octet and payload of each frame.
+    fn fed(inlet: &mut Inlet, input: &[u8], step: usize) -> (Vec<(u8, Vec<u8>)>, Option<Violation>) {
+        let mut out = BytesMut::new();
+        let mut violation = None;
+        'all: for mut chunk in input.chunks(step) {
+            while !chunk.is_empty() {
+                match inlet.feed(chunk, &mut out) {
+                    Ok(taken) => chunk = &chunk[taken..],
+                    Err(found) => {
+                        violation = Some(found);
+                        break 'all;
+                    }
+                }
+            }
+        }
+        let mut frames = Vec::new();
+        let mut rest = &out[..];
+        while let [first, second, after @ ..] = rest {
+            let (len, after) = match second & 0x7F {
+                126 => (usize::from(u16::from_be_bytes([after[0], after[1]])), &after[2..]),
+                short => (usize::from(short), after),
+            };
+            let (key, after) = after.split_at(4);
+            let payload = after[..len].iter().zip(key.iter().cycle()).map(|(octet, key)| octet ^ key).collect();
+            frames.push((*first, payload));
+            rest = &after[len..];
+        }
+        (frames, violation)
+    }
+
+    /// A masked frame with a header as given.
+    fn frame(header: &[u8], payload: &[u8]) -> Vec<u8> {
+        let key = [9u8, 8, 7, 6];
+        let masked = payload.iter().zip(key.iter().cycle()).map(|(octet, key)| octet ^ key);
+        header.iter().copied().chain(key).chain(masked).collect()
+    }
+
+    #[test]
+    fn any_split_gives_the_same_messages() {
+        let long = vec![b'x'; 700];
+        let input = [
+            frame(&[0x81, 0x85], b"Hello"),
+            frame(&[0x02, 0x80 | 126, 2, 188], &long),
+            frame(&[0x89, 0x83], b"png"),
+            frame(&[0x80, 0x80], b""),
+            frame(&[0x82, 0x80], b""),
+        ]
+        .concat();
+        for step in [1, 2, 3, 5, 7, 64, 10_000] {
+            let (frames, violation) = fed(&mut Inlet::new(LIMITS, None), &input, step);
+            assert_eq!(violation, None);
+            let mut messages: Vec<(u8, Vec<u8>)> = Vec::new();
+            let mut open: Option<(u8, Vec<u8>)> = None;
+            for (first, payload) in frames {
+                if first & 0x08 != 0 {
+                    messages.push((first, payload));
+                    continue;
+                }
+                let message = open.get_or_insert((first & 0x0F, Vec::new()));
+                message.1.extend(payload);
+                if first & FIN != 0 {
+                    messages.extend(open.take());
+                }
+            }
+            let expected = vec![(1, b"Hello".to_vec()), (0x89, b"png".to_vec()), (2, long.clone()), (2, Vec::new())];
+            assert_eq!(messages, expected, "steps of {step}");
+        }
+    }
+
+    #[test]
+    fn what_a_header_breaks_is_found_at_the_header() {
+        use Violation::{Protocol, TooBig};
+        let table: &[(&str, &[u8], Violation)] = &[
+            ("unmasked", &[0x81, 0x05], Protocol("frame not masked")),
+            ("16-bit length below 126", &[0x81, 0x80 | 126, 0, 125], Protocol("length not in its shortest form")),
+            ("64-bit length below 65536", &[0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], Protocol("length not in its shortest form")),
+            ("highest bit", &[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], Protocol("length with its highest bit set")),
+            ("RSV1", &[0xC1, 0x80], Protocol("reserved bit set")),
+            ("RSV2 on a ping", &[0xA9, 0x80], Protocol("reserved bit set")),
+            ("opcode 3", &[0x83, 0x80], Protocol("reserved opcode")),
+            ("opcode 11", &[0x8B, 0x80], Protocol("reserved opcode")),
+            ("fragmented ping", &[0x09, 0x80], Protocol("control frame fragmented or too long")),
+            ("long ping", &[0x89, 0xFE, 0, 126], Protocol("control frame fragmented or too long")),
+            ("long frame", &[0x82, 0xFE, 3, 233], TooBig("message too big")),
+            ("huge frame", &[0x82, 0xFF, 0x7F, 0xFF, 0, 0, 0, 0, 0, 0], TooBig("message too big")),
+        ];
+        for (name, header, expected) in table {
+            let input = [frame(&[0x81, 0x82], b"ok"), frame(header, b"")].concat();
+            let (frames, violation) = fed(&mut Inlet::new(LIMITS, None), &input, 1);
+            assert_eq!(violation, Some(*expected), "{name}");
+            assert_eq!(frames.len(), 2, "{name}: what came before is passed on");
+        }
+        let fragments = [frame(&[0x02, 0xFE, 3, 232], &[0; 1000]), frame(&[0x00, 0xFE, 1, 245], &[0; 501])].concat();
+        let (_, violation) = fed(&mut Inlet::new(LIMITS, None), &fragments, 100);
+        assert_eq!(violation, Some(TooBig("message too big")));
+    }
+
+    #[test]
+    fn compressed_messages_come_out_plain() {
+        let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+        let input =
+            [frame(&[0x41, 0x83], &hello[..3]), frame(&[0x89, 0x80], b""), frame(&[0x80, 0x84], &hello[3..]), frame(&[0x81, 0x82], b"ok")]
+                .concat();
+        for step in [1, 4, 100] {
+            let (frames, violation) = fed(&mut Inlet::new(LIMITS, Some(Inflater::new(false))), &input, step);
+            assert_eq!(violation, None);
+            let text: Vec<u8> = frames.iter().filter(|(first, _)| first & 8 == 0).flat_map(|(_, payload)| payload.clone()).collect();
+            assert_eq!(text, b"Hellook", "steps of {step}");
+            assert!(frames.iter().all(|(first, _)| first & 0x70 == 0));
+        }
+        let continued = [frame(&[0x41, 0x83], &hello[..3]), frame(&[0xC0, 0x84], &hello[3..])].concat();
+        let (_, violation) = fed(&mut Inlet::new(LIMITS, Some(Inflater::new(false))), &continued, 100);
+        assert_eq!(violation, Some(Violation::Protocol("reserved bit set")));
+    }
+
+    #[test]
+    fn close_1014_is_told_as_1000() {
+        let input = frame(&[0x88, 0x84], &[3, 0xF6, b'o', b'k']);
+        let (frames, _) = fed(&mut Inlet::new(LIMITS, None), &input, 1);
+        assert_eq!(frames, [(0x88, vec![3, 0xE8, b'o', b'k'])]);
+    }
+}

@@ -56,6 +56,7 @@ pub(crate) struct Peer {
     dribbles: bool,
     limit: usize,
     unflushed: Cell<bool>,
+    written: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -75,6 +76,7 @@ impl Peer {
             outbox: RefCell::default(),
             limit,
             unflushed: Cell::new(false),
+            written: Cell::new(0),
             waker: RefCell::new(None),
         }
     }
@@ -159,6 +161,11 @@ impl Peer {
         self.outbox.borrow().queued()
     }
 
+    /// Bytes its task has written so far: whether it changes tells a slow client from a dead one.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
     /// Forgets what has not begun to leave; returns how many copies that was.
     pub(crate) fn drop_unsent(&self) -> u64 {
         self.outbox.borrow_mut().drop_unsent()
@@ -211,6 +218,7 @@ impl Peer {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outbox.advance(written);
+            self.written.set(self.written.get() + written as u64);
             self.unflushed.set(true);
         }
         if self.unflushed.get() {

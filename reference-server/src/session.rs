@@ -28,12 +28,15 @@ use crate::shard::Shard;
 use crate::wire::Wire;
 
 /// Octets the engine reads at a time, and keeps per client: small, because most clients only listen.
-const READ_BUFFER: usize = 2048;
+const READ_BUFFER: usize = 512;
 /// Messages handled before other clients get their turn.
 const TURN: usize = 64;
 /// A client with more than this waiting for it is not read until it has taken some: its own requests (pings, echoes,
 /// broadcasts) must not fill memory faster than it reads the answers.
 const BACKLOG: usize = 256 * 1024;
+
+/// How long a client is not read when deliveries are behind.
+const REST: Duration = Duration::from_millis(2);
 
 /// How far a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,10 @@ pub(crate) struct Session {
     pings: u64,
     deadline: Option<Duration>,
     timer: Option<(Duration, Wait)>,
+    /// When a client that takes nothing is given up, and what it had taken when that was decided.
+    stuck: Option<(Duration, u64)>,
+    /// Until when it is not read because deliveries are behind.
+    rest: Option<Duration>,
     /// When more is due from the client's lane, where the server has faults.
     next_out: Option<Duration>,
     trouble: Option<Box<Trouble>>,
@@ -100,6 +107,8 @@ impl Session {
             pings: 0,
             deadline: None,
             timer: None,
+            stuck: None,
+            rest: None,
             next_out: None,
             trouble,
             deaf: false,
@@ -113,7 +122,7 @@ impl Session {
             if self.obey() || self.poll_timers(cx) {
                 return Poll::Ready(());
             }
-            let before = (self.phase, self.next_out);
+            let before = (self.phase, self.next_out, self.stuck, self.rest);
             if matches!(self.phase, Phase::Open | Phase::Closing) && !self.deaf {
                 self.poll_messages(cx);
             }
@@ -121,6 +130,7 @@ impl Session {
             match self.peer.poll_drain(cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
+                    self.stuck = None;
                     if self.phase == Phase::Parting && self.next_out.is_none() && self.peer.poll_shutdown(cx).is_ready() {
                         self.phase = Phase::Shut;
                     }
@@ -128,10 +138,10 @@ impl Session {
                         return Poll::Ready(());
                     }
                 }
-                Poll::Pending => {}
+                Poll::Pending => self.note_stuck(),
             }
             // For a new deadline the timer is not set yet.
-            if (self.phase, self.next_out) == before {
+            if (self.phase, self.next_out, self.stuck, self.rest) == before {
                 return Poll::Pending;
             }
         }
@@ -177,7 +187,23 @@ impl Session {
         self.deadline = Some(self.deadline.map_or(deadline, |known| known.min(deadline)));
     }
 
+    /// Gives a client that has taken nothing since it was last looked at until the write timeout.
+    fn note_stuck(&mut self) {
+        let written = self.peer.written();
+        if self.stuck.is_none_or(|(_, before)| before != written) {
+            let shared = &self.shard.shared;
+            self.stuck = Some((shared.clock.now() + shared.config.write_timeout, written));
+        }
+    }
+
     fn poll_messages(&mut self, cx: &mut Context<'_>) {
+        if self.shard.shared.is_behind() {
+            // One rest at a time: it ends in `poll_timers`, whence this is asked again.
+            if self.rest.is_none() {
+                self.rest = Some(self.shard.shared.clock.now() + REST);
+            }
+            return;
+        }
         for _ in 0..TURN {
             if self.phase == Phase::Open && self.peer.queued() > BACKLOG && self.peer.poll_drain(cx).is_pending() {
                 return;
@@ -276,7 +302,9 @@ impl Session {
         loop {
             let (beat, ping) = if self.phase == Phase::Open { (self.next_beat, self.next_ping) } else { (None, None) };
             let trouble = if self.phase == Phase::Open { self.trouble.as_ref().and_then(|trouble| trouble.next()) } else { None };
-            let Some(next) = [beat, ping, self.deadline, self.next_out, trouble].into_iter().flatten().min() else {
+            let Some(next) =
+                [beat, ping, self.deadline, self.next_out, trouble, self.rest, self.stuck.map(|(at, _)| at)].into_iter().flatten().min()
+            else {
                 self.timer = None;
                 return false;
             };
@@ -294,6 +322,13 @@ impl Session {
             }
             if self.deadline == Some(next) {
                 return true;
+            }
+            if self.stuck.is_some_and(|(at, _)| at == next) {
+                counters::count(&self.shard.shared.counters.closed_dead);
+                return true;
+            }
+            if self.rest == Some(next) {
+                self.rest = None;
             }
             if self.next_out == Some(next) {
                 self.next_out = None;

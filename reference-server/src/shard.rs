@@ -8,7 +8,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -24,6 +24,9 @@ use crate::fanout::{self, Piece, Publication};
 use crate::fault::{self, ActSink, Broadcast, FaultBook, Faults};
 use crate::frame::{self, Kind, Message};
 use crate::peer::{Offered, Order, Peer};
+
+/// Bytes that may be published ahead of their delivery.
+const AHEAD: usize = 64 << 20;
 
 /// Takes a line of the log.
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -106,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) book: FaultBook,
     pub(crate) requests: AtomicU64,
+    /// Bytes published and not yet delivered, once per shard.
+    undelivered: AtomicUsize,
     next_number: AtomicU64,
     next_index: AtomicU64,
     mailboxes: Vec<Arc<Mailbox>>,
@@ -126,6 +131,7 @@ impl Shared {
             book: FaultBook::new(sinks.faults),
             log: sinks.log,
             requests: AtomicU64::new(0),
+            undelivered: AtomicUsize::new(0),
             next_number: AtomicU64::new(0),
             config,
             clock,
@@ -147,10 +153,16 @@ impl Shared {
     pub(crate) fn publish(&self, from: u64, room: Option<Arc<str>>, message: Message) {
         let _order = (self.mailboxes.len() > 1).then(|| lock(&self.order));
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        self.undelivered.fetch_add(message.frame().len() * self.mailboxes.len(), Ordering::Relaxed);
         let publication = Publication { number, from, room, message };
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Publish(publication.clone()));
         }
+    }
+
+    /// Whether publishing has run ahead of delivering: then nobody is read for a while, so that memory stays bounded.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.undelivered.load(Ordering::Relaxed) > AHEAD
     }
 
     /// Has every shard close everyone.
@@ -174,7 +186,7 @@ impl Shared {
     }
 
     /// Gives an admitted client's place back.
-    pub(crate) fn release(&self) {
+    fn release(&self) {
         self.counters.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -240,7 +252,7 @@ impl Shard {
         self.open.borrow()
     }
 
-    /// A client's task began; it ends when the value is dropped.
+    /// An admitted client's task began; when the value is dropped it has ended, and its place is free.
     pub(crate) fn enter(self: &Rc<Self>) -> Presence {
         self.live.set(self.live.get() + 1);
         Presence(Rc::clone(self))
@@ -262,6 +274,8 @@ impl Shard {
 
     /// Delivers a turn's publications.
     pub(crate) fn deliver(&self, publications: &[Publication]) {
+        let bytes = publications.iter().map(|publication| publication.message.frame().len()).sum();
+        self.shared.undelivered.fetch_sub(bytes, Ordering::Relaxed);
         if !self.shared.faults.is_empty() {
             return fault::deliver(self, publications);
         }
@@ -354,6 +368,7 @@ pub(crate) struct Presence(Rc<Shard>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.0.shared.release();
         self.0.live.set(self.0.live.get().saturating_sub(1));
         if self.0.live.get() == 0 {
             self.0.idle.notify_one();

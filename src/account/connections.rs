@@ -1,6 +1,7 @@
 //! The ledger's slower half: what happens to a connection besides copies.
 
 use super::bottom::shown;
+use super::copies::Seat;
 use super::ledger::{Ledger, stray_name};
 use crate::base::{ConnId, Instant};
 use crate::event::{Event, Phase, PingLevel, StrayKind};
@@ -13,6 +14,7 @@ impl Ledger {
             Event::Connecting { .. } => self.lives.sums.attempts += 1,
             Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(conn, at, cause, detail),
             Event::Opened { at, handshake, .. } => {
+                self.reopen(slot);
                 self.lives.opened(slot, at, handshake);
                 self.rows.at(at).opened += 1;
             }
@@ -82,6 +84,22 @@ impl Ledger {
             PingLevel::Application => &mut self.application,
             PingLevel::Protocol => &mut self.protocol,
         }
+    }
+
+    /// A connection that opens again begins new books; the old ones are kept to be settled.
+    fn reopen(&mut self, slot: usize) {
+        let life = self.lives.lives[slot];
+        if !life.closed {
+            return;
+        }
+        let fresh = Seat::new(self.seats[slot].own);
+        let old = std::mem::replace(&mut self.seats[slot], fresh);
+        if life.ready < Instant::FAR {
+            self.past.push((slot, old, life));
+        }
+        self.pulse.begin(slot);
+        self.application.begin(slot);
+        self.protocol.begin(slot);
     }
 
     /// The client stops being owed anything: it begins to leave, or was lost.

@@ -205,7 +205,7 @@ impl Seat {
 #[derive(Debug)]
 pub(super) struct RangeRoom {
     used: usize,
-    limit: usize,
+    pub(super) limit: usize,
     /// Holes that found no room.
     pub(super) holes_forgotten: u64,
     /// Early arrivals that found no room.

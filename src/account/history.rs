@@ -204,7 +204,13 @@ impl History {
 
     /// The books of `of` shards, with the merged send log, still open.
     pub(crate) fn ledgers(&self, of: u32) -> (Vec<Ledger>, SendLog) {
+        self.ledgers_with(of, |_| {})
+    }
+
+    /// The same with ledgers made ready by `prepare`.
+    pub(crate) fn ledgers_with(&self, of: u32, prepare: impl FnMut(&mut Ledger)) -> (Vec<Ledger>, SendLog) {
         let mut ledgers: Vec<_> = (0..of).map(|index| Ledger::new(Arc::clone(&self.plan), Share { index, of })).collect();
+        ledgers.iter_mut().for_each(prepare);
         for event in &self.events {
             match *event {
                 Event::Phase { .. } | Event::Interrupted { .. } => ledgers.iter_mut().for_each(|ledger| ledger.observe(*event)),

@@ -96,6 +96,13 @@ impl PingBook {
         Self { within: within.unwrap_or_default(), pingers, sums: Pings::default() }
     }
 
+    /// A connection opened again.
+    pub(super) fn begin(&mut self, slot: usize) {
+        if let Some(pinger) = self.pingers.get_mut(slot) {
+            *pinger = Pinger::default();
+        }
+    }
+
     pub(super) fn ping(&mut self, slot: usize, conn: ConnId, nonce: u32, at: Instant) {
         let Some(pinger) = self.pingers.get_mut(slot) else { return };
         self.sums.sent += 1;

@@ -84,6 +84,13 @@ impl PulseBook {
         }
     }
 
+    /// A connection opened again.
+    pub(super) fn begin(&mut self, slot: usize) {
+        if let Some(last) = self.lasts.get_mut(slot) {
+            *last = Last::default();
+        }
+    }
+
     /// A beat message. Where the promised heartbeat is the protocol ping, messages are only counted.
     pub(super) fn beat(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) {
         self.sums.beats += 1;

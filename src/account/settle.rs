@@ -52,9 +52,16 @@ struct Closing<'a> {
     /// Where an interrupted run stopped waiting; [`Instant::FAR`] for one that drained in order.
     cut: Instant,
     within: crate::base::Span,
+    /// The plan, where not everyone is owed everything.
+    some: Option<&'a Plan>,
 }
 
 impl Closing<'_> {
+    /// Whether this client is not owed this publisher's publications: another room, or a client that only publishes.
+    fn elsewhere(&self, publisher: usize, conn: ConnId) -> bool {
+        self.some.is_some_and(|plan| !is_owed(plan, publisher, conn))
+    }
+
     /// There from before the first publication to the end.
     fn is_static(&self, life: &Life) -> bool {
         life.ready <= self.first_sent && life.left == Instant::FAR && self.cut == Instant::FAR
@@ -144,7 +151,9 @@ impl Ledger {
         self.pour();
         let closed_at = self.phases.get(&Phase::Close).copied().unwrap_or(end).min(end);
         let cut = if self.interrupted.is_some() { closed_at } else { Instant::FAR };
-        let closing = Closing { log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
+        let plan = self.plan.clone();
+        let some = (!self.limits.everyone).then_some(&*plan);
+        let closing = Closing { some, log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
         let mut bounds = Bounds {
             holes_forgotten: self.room.holes_forgotten,
             early_forgotten: self.room.early_forgotten,
@@ -154,24 +163,17 @@ impl Ledger {
         };
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
-            let conn = self.slots.conn(slot);
-            let (seat, life) = (&mut self.seats[slot], self.lives.lives[slot]);
+            let (conn, life) = (self.slots.conn(slot), self.lives.lives[slot]);
             if life.opened < Instant::FAR && life.left == Instant::FAR {
                 self.pulse.end(slot, conn, life.opened, closed_at);
                 self.application.end(slot, conn, closed_at);
                 self.protocol.end(slot, conn, closed_at);
             }
-            if let Some(windows) = seat.closed.take() {
-                seat.windows = windows;
-            }
-            if life.ready < Instant::FAR {
-                let plan = &self.plan;
-                let elsewhere = |publisher: usize| !self.limits.everyone && !is_owed(plan, publisher, conn);
-                let sums = client(seat, &life, conn, &closing, elsewhere, &mut self.copies);
-                let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
-                moved.add_client(seat, sums, exact, conn, &mut self.copies, &mut bounds);
-            }
-            *seat = Seat::new(u32::MAX);
+            let seat = std::mem::replace(&mut self.seats[slot], Seat::new(u32::MAX));
+            moved.settle(seat, &life, conn, &closing, &mut self.copies, &mut bounds);
+        }
+        for (slot, seat, life) in std::mem::take(&mut self.past) {
+            moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut self.copies, &mut bounds);
         }
         moved.enter(&mut self.copies);
         if !self.copies.balance() {
@@ -214,20 +216,13 @@ fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
 }
 
 /// One client over all publishers.
-fn client(
-    seat: &mut Seat,
-    life: &Life,
-    conn: ConnId,
-    closing: &Closing<'_>,
-    elsewhere: impl Fn(usize) -> bool,
-    copies: &mut Copies,
-) -> Sums {
+fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies) -> Sums {
     seat.sit(u32::try_from(closing.counts.len()).unwrap_or(u32::MAX));
     let mut sums = Sums::default();
     let always_there = closing.is_static(life);
     for (publisher, window) in seat.windows.iter().enumerate() {
         let (known, count) = closing.counts[publisher];
-        if is_own(seat, publisher) || elsewhere(publisher) {
+        if is_own(seat, publisher) || closing.elsewhere(publisher, conn) {
             continue;
         }
         let gaps = gaps_of(seat, publisher);
@@ -288,6 +283,19 @@ fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut w
 }
 
 impl Sums {
+    /// Settles one membership.
+    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies, bounds: &mut Bounds) {
+        if life.ready == Instant::FAR {
+            return;
+        }
+        if let Some(windows) = seat.closed.take() {
+            seat.windows = windows;
+        }
+        let sums = client(&mut seat, life, conn, closing, copies);
+        let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
+        self.add_client(&seat, sums, exact, conn, copies, bounds);
+    }
+
     /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
     fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, copies: &mut Copies, bounds: &mut Bounds) {
         // Of what arrived as owed, what turns out not to have been.

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::exit::Exit;
-use super::report::{Failure, StyleArgs, exit_of, finish, read, write};
+use super::exit::{Exit, Stopped};
+use super::report::{exit_of, read, write};
 use crate::report::compare::{self, Comparison, compare};
 use crate::report::metric::Unit;
+use crate::report::text::Style;
 use crate::report::{Report, html};
 
 /// Compare a run, or repeats of it, with a baseline.
@@ -34,8 +35,6 @@ pub struct Args {
     /// Where to write it; standard output if not given.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    style: StyleArgs,
 }
 
 /// The formats of a comparison.
@@ -64,20 +63,20 @@ pub fn share(text: &str) -> Result<f64, String> {
 
 /// Runs the subcommand.
 #[must_use]
-pub fn run(args: &Args) -> Exit {
-    finish(judge(args))
+pub fn run(args: &Args, style: &Style) -> Exit {
+    judge(args, style).unwrap_or_else(|stopped| stopped.tell())
 }
 
-fn judge(args: &Args) -> Result<Exit, Failure> {
+fn judge(args: &Args, style: &Style) -> Result<Exit, Stopped> {
     let (base, new) = (runs(&args.base)?, runs(&args.new)?);
-    let comparison = compare(&base, &new, args.fail_on_regression).map_err(|error| Failure::usage(error.to_string()))?;
-    write(args.output.as_deref(), &render(args, &comparison, &base, &new))?;
+    let comparison = compare(&base, &new, args.fail_on_regression).map_err(Stopped::usage)?;
+    write(args.output.as_deref(), &render(args.format, style, &comparison, (&base, &new)))?;
     Ok(exit_of(comparison.verdict))
 }
 
-fn render(args: &Args, comparison: &Comparison, base: &[Report], new: &[Report]) -> String {
-    match args.format {
-        Format::Text => compare::text(comparison, &args.style.for_stdout()),
+fn render(format: Format, style: &Style, comparison: &Comparison, (base, new): (&[Report], &[Report])) -> String {
+    match format {
+        Format::Text => compare::text(comparison, style),
         Format::Json => compare::json(comparison),
         Format::Markdown => compare::markdown(comparison),
         Format::Html => html::comparison(comparison, base, new),
@@ -86,16 +85,16 @@ fn render(args: &Args, comparison: &Comparison, base: &[Report], new: &[Report])
 }
 
 /// One report, or the repeats in a directory: its own `report.json` and those of its directories, in the order of their names.
-fn runs(path: &Path) -> Result<Vec<Report>, Failure> {
+fn runs(path: &Path) -> Result<Vec<Report>, Stopped> {
     if !path.is_dir() || path.join("report.json").exists() {
         return Ok(vec![read(path)?]);
     }
-    let entries = fs::read_dir(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let entries = fs::read_dir(path).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", path.display())))?;
     let mut repeats: Vec<_> =
         entries.filter_map(|entry| Some(entry.ok()?.path().join("report.json"))).filter(|file| file.exists()).collect();
     repeats.sort();
     if repeats.is_empty() {
-        return Err(Failure::usage(format!("there is no report.json in {} or in its directories", path.display())));
+        return Err(Stopped::usage(format!("there is no report.json in {} or in its directories", path.display())));
     }
     repeats.iter().map(|file| read(file)).collect()
 }

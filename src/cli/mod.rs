@@ -1,7 +1,93 @@
 //! The command line: reads files, prints, draws bars, exits. The only floor that knows a terminal or an exit code.
 //!
-//! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
+//! One file a subcommand; each has its arguments (clap) and a `run` that returns an [`exit::Exit`].
 
+pub mod compare;
+pub mod conformance;
+pub mod conformance_serve;
 pub mod exit;
+pub mod explain;
+mod interrupt;
+mod output;
 pub mod plan;
 pub mod presets;
+mod progress;
+pub mod prove;
+pub mod report;
+pub mod run;
+mod secrets;
+pub mod serve;
+mod terminal;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Load testing and conformance for WebSocket broadcast servers.
+#[derive(Debug, Parser)]
+#[command(name = "wsbench", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(about = "Did every broadcast reach every open client: once, in order, intact and in time?")]
+#[command(after_help = "\
+Examples:
+  wsbench run scenarios/broadcast.toml                           against the built-in reference server
+  wsbench run scenarios/smoke.toml --url ws://127.0.0.1:3000     against yours
+  wsbench serve                                                  the reference server, on port 3000
+
+Exit codes: 0 every check passed, 1 a check failed, 2 bad usage or scenario, 3 inconclusive,
+4 environment (target unreachable, limits too low, output not writable)")]
+pub struct Cli {
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = terminal::Colour::Auto, help_heading = "Output")]
+    color: terminal::Colour,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario and judge the server
+    Run(Box<run::RunArgs>),
+    /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics, faults on request
+    Serve(Box<serve::ServeArgs>),
+    /// Print what a scenario will do and what it needs, without touching the network
+    Plan(plan::PlanArgs),
+    /// Tell what a check claims, needs and proves
+    Explain(explain::ExplainArgs),
+    /// List and print the presets for known servers
+    Presets(presets::PresetsArgs),
+    /// Render reports again: HTML, JUnit, Markdown, text, CSV, HdrHistogram; several side by side
+    Report(report::Args),
+    /// Prove the instrument: commit every fault the built-in server knows, and see each found, named and counted
+    Prove(prove::ProveArgs),
+    /// Compare runs with a baseline
+    Compare(compare::Args),
+    /// Ask a server every question of the wire: Autobahn's 517 cases and what it never asked
+    Conformance(Box<conformance::ConformanceArgs>),
+    /// Hold a share of another process's clients
+    #[command(name = crate::drive::worker::COMMAND, hide = true)]
+    Worker,
+}
+
+/// Parses the command line and runs what it asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = terminal::Terminal::detect(cli.color);
+    let exit: Exit = match cli.command {
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Serve(args) => serve::run(*args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Presets(args) => presets::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Prove(args) => prove::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args),
+        Command::Conformance(args) => conformance::run(*args, terminal),
+        Command::Worker => worker::run(),
+    };
+    exit.into()
+}

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::Exit;
+use super::terminal::{print, say};
 use crate::base::{ByteSize, Seed, Span};
 use crate::plan::{Budget, PaceKind, Plan, Planned};
 use crate::scenario::model::{Pace, Scenario, Target, Via};
@@ -43,22 +44,21 @@ pub enum PlanFormat {
 
 /// Reads, decides, prints. Warnings go to standard error.
 #[must_use]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where things are printed")]
 pub fn run(args: &PlanArgs) -> Exit {
     match prepare(args) {
         Ok((reading, plan)) => {
             for warning in &reading.warnings {
-                eprintln!("{warning}");
+                say(&warning.to_string());
             }
             match args.format {
-                PlanFormat::Text => print!("{}", render(&plan)),
-                PlanFormat::Json => println!("{:#}", as_json(&plan)),
-                PlanFormat::Toml => print!("{}", plan.scenario.to_toml()),
+                PlanFormat::Text => print(&render(&plan)),
+                PlanFormat::Json => print(&format!("{:#}\n", as_json(&plan))),
+                PlanFormat::Toml => print(&plan.scenario.to_toml()),
             }
             Exit::Pass
         }
         Err(message) => {
-            eprint!("{message}");
+            say(message.trim_end());
             Exit::Usage
         }
     }

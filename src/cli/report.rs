@@ -1,12 +1,12 @@
 //! `wsbench report`: renders stored reports again, one as any format, several side by side.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::exit::Exit;
+use super::exit::{Exit, Stopped};
 use crate::check::Outcome;
 use crate::report::text::Style;
 use crate::report::{self, Report, Threshold, metric};
@@ -33,8 +33,6 @@ pub struct Args {
     /// Ask something more of the numbers, such as `delivery.p99 < 250ms`; may be repeated.
     #[arg(long = "threshold", value_name = "EXPR")]
     thresholds: Vec<Threshold>,
-    #[command(flatten)]
-    style: StyleArgs,
 }
 
 /// The formats of a report.
@@ -64,71 +62,15 @@ pub enum Format {
     Github,
 }
 
-/// How text is set; shared by every subcommand that prints a page.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-#[command(next_help_heading = "Appearance")]
-pub struct StyleArgs {
-    /// When to colour; NO_COLOR and TERM=dumb are honoured by auto.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
-    color: Color,
-    /// Nothing beyond ASCII (noticed by itself in a C or POSIX locale).
-    #[arg(long)]
-    ascii: bool,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl StyleArgs {
-    /// The style for standard output as it is now: terminal or not, its width, the locale.
-    #[must_use]
-    pub fn for_stdout(self) -> Style {
-        let terminal = io::stdout().is_terminal();
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let colour = match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && set("NO_COLOR").is_none() && set("TERM").as_deref() != Some("dumb"),
-        };
-        let measured = terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
-        let width = set("COLUMNS").and_then(|columns| columns.parse().ok()).or(measured);
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
-        let plain = matches!(locale.as_deref(), Some("C" | "POSIX"));
-        // A page is easiest to read at a hundred columns; a wider terminal does not make lines longer.
-        Style { width: width.unwrap_or(80).min(100), colour, unicode: !self.ascii && !plain }
-    }
-}
-
-/// Why a command could not do its work, and how the process ends.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) exit: Exit,
-    pub(super) message: String,
-}
-
-impl Failure {
-    pub(super) const fn usage(message: String) -> Self {
-        Self { exit: Exit::Usage, message }
-    }
-}
-
 /// Runs the subcommand.
 #[must_use]
-pub fn run(args: &Args) -> Exit {
-    finish(render(args).and_then(|(text, exit)| write(args.output.as_deref(), &text).map(|()| exit)))
+pub fn run(args: &Args, style: &Style) -> Exit {
+    let done = render(args, style).and_then(|(text, exit)| write(args.output.as_deref(), &text).map(|()| exit));
+    done.unwrap_or_else(|stopped| stopped.tell())
 }
 
 /// The text and the exit it deserves.
-fn render(args: &Args) -> Result<(String, Exit), Failure> {
+fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
     let mut reports = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut exit = Exit::Pass;
     for report in &mut reports {
@@ -139,15 +81,14 @@ fn render(args: &Args) -> Result<(String, Exit), Failure> {
             report.add_findings(asked);
         }
     }
-    let style = args.style.for_stdout();
     let text = match reports.as_slice() {
-        [report] => one(report, args, &style)?,
-        reports => several(reports, args.format, &style)?,
+        [report] => one(report, args, style)?,
+        reports => several(reports, args.format, style)?,
     };
     Ok((text, exit))
 }
 
-fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Failure> {
+fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Stopped> {
     Ok(match args.format {
         Format::Text => report::text::render(report, style),
         Format::Json => report::json::render(report),
@@ -160,25 +101,25 @@ fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Failure> {
         Format::Tap => report::tap::render(report),
         Format::Github => report::github::render(report),
         Format::Hgrm => {
-            let distribution = metric::distribution(report, &args.metric).map_err(|error| Failure::usage(error.to_string()))?;
+            let distribution = metric::distribution(report, &args.metric).map_err(Stopped::usage)?;
             distribution
                 .map(report::hdr::hgrm)
-                .ok_or_else(|| Failure { exit: Exit::Inconclusive, message: format!("this run has no sample of `{}`", args.metric) })?
+                .ok_or_else(|| Stopped { exit: Exit::Inconclusive, message: format!("this run has no sample of `{}`", args.metric) })?
         }
     })
 }
 
-fn several(reports: &[Report], format: Format, style: &Style) -> Result<String, Failure> {
+fn several(reports: &[Report], format: Format, style: &Style) -> Result<String, Stopped> {
     match format {
         Format::Text => Ok(report::several::text(reports, style)),
         Format::Html => Ok(report::html::several(reports)),
         Format::Markdown => Ok(report::several::markdown(reports)),
-        _ => Err(Failure::usage("several reports side by side are written as text, html or markdown; give one file for the rest".into())),
+        _ => Err(Stopped::usage("several reports side by side are written as text, html or markdown; give one file for the rest")),
     }
 }
 
 /// One report from a file, a directory that holds `report.json`, or standard input.
-pub(super) fn read(path: &Path) -> Result<Report, Failure> {
+pub(super) fn read(path: &Path) -> Result<Report, Stopped> {
     let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
     let shown = file.display();
     let text = if path.as_os_str() == "-" {
@@ -187,14 +128,14 @@ pub(super) fn read(path: &Path) -> Result<Report, Failure> {
     } else {
         fs::read_to_string(&file)
     };
-    let text = text.map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-    report::json::read(&text).map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))
+    let text = text.map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))?;
+    report::json::read(&text).map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))
 }
 
 /// Writes to a file or to standard output; a reader that went away is no error.
-pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Failure> {
+pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Stopped> {
     let unwritable =
-        |name: String, error: &io::Error| Failure { exit: Exit::Environment, message: format!("cannot write {name}: {error}") };
+        |name: String, error: &io::Error| Stopped { exit: Exit::Environment, message: format!("cannot write {name}: {error}") };
     if let Some(path) = output {
         return fs::write(path, text).map_err(|error| unwritable(path.display().to_string(), &error));
     }
@@ -203,15 +144,6 @@ pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable("standard output".into(), &error)),
         _ => Ok(()),
     }
-}
-
-/// Says what went wrong, if anything did.
-#[expect(clippy::print_stderr, reason = "the command line speaks to people here")]
-pub(super) fn finish(result: Result<Exit, Failure>) -> Exit {
-    result.unwrap_or_else(|failure| {
-        eprintln!("error: {}", failure.message);
-        failure.exit
-    })
 }
 
 /// The exit of an outcome.

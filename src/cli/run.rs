@@ -15,7 +15,7 @@ use crate::drive::{self, Cost, Outcome, Target, limits};
 use crate::measure;
 use crate::plan::Plan;
 use crate::report::{self, Facts, PlanFacts, Report, ScenarioFacts, TargetFacts};
-use crate::scenario::{self, Scenario, model};
+use crate::scenario::{Scenario, model};
 
 use super::exit::{Exit, Stopped};
 use super::output;
@@ -207,18 +207,17 @@ const fn exit_of(verdict: check::Verdict) -> Exit {
 fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
     let file = args.scenario.display().to_string();
     let text = std::fs::read_to_string(&args.scenario).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
-    let reading = scenario::read(&text, &file).map_err(Stopped::usage)?;
+    let mut reading = super::plan::read_here(&text, &args.scenario).map_err(Stopped::usage)?;
     if !args.quiet {
         for warning in &reading.warnings {
             say(&warning.to_string());
         }
     }
-    let mut scenario = reading.scenario;
     if let Some(url) = &args.url {
         drive::target::Parts::parse(url).map_err(Stopped::usage)?;
-        scenario.target = model::Target::Url(url.clone());
+        reading.scenario.set_url(url).map_err(|e| Stopped::usage(format!("--url: {e}")))?;
     }
-    Ok(scenario)
+    Ok(reading.scenario)
 }
 
 fn seed(args: &RunArgs) -> Seed {
@@ -248,7 +247,7 @@ async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(
     announce(args, plan, &url, built_in, &preflight);
 
     let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
-    let options = drive::Options { threads, processes: workers, targets, urls, sources, server_inside: built_in };
+    let options = drive::Options { threads, processes: workers, targets, urls, sources, folder: folder(args), server_inside: built_in };
     let stop = super::interrupt::watch();
     let mut display = Display::new(terminal, args.quiet);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |progress| display.show(progress)).await;
@@ -261,6 +260,11 @@ async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(
         say(&format!("wsbench: {lost}"));
     }
     Ok((outcome, TargetFacts { url: report::redact_url(&url), built_in }))
+}
+
+/// Where the files a scenario names are looked for: beside it.
+fn folder(args: &RunArgs) -> PathBuf {
+    args.scenario.parent().map_or_else(PathBuf::new, std::path::Path::to_path_buf)
 }
 
 /// What the process that holds most needs.

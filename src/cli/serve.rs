@@ -63,6 +63,9 @@ pub struct ServeArgs {
     /// Time a closing client has before its socket is dropped.
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = span)]
     close_timeout: Duration,
+    /// Time a client may take nothing of what waits for it before it is given up as dead.
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
+    write_timeout: Duration,
     /// A sub-protocol to accept when offered; repeatable.
     #[arg(long = "subprotocol", value_name = "NAME")]
     subprotocols: Vec<String>,
@@ -176,6 +179,7 @@ impl ServeArgs {
             max_connections: self.max_connections,
             handshake_timeout: self.handshake_timeout,
             close_timeout: self.close_timeout,
+            write_timeout: self.write_timeout,
             subprotocols: self.subprotocols,
             rooms: self.rooms,
             deflate: self.deflate,

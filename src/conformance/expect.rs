@@ -13,6 +13,8 @@ const RACING: [&str; 10] = ["3.2", "3.3", "3.4", "4.1.3", "4.1.4", "4.1.5", "4.2
 /// A file of known deviations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expectations {
+    /// The comment the file begins with.
+    head: Vec<String>,
     lines: BTreeMap<String, (Outcome, String)>,
 }
 
@@ -42,6 +44,7 @@ impl Expectations {
     /// # Errors
     /// A sentence with the line number: a word that is no outcome, a case that is none of `known`, a case twice.
     pub fn parse(text: &str, known: &dyn Fn(&str) -> bool) -> Result<Self, String> {
+        let head = text.lines().take_while(|l| l.starts_with('#')).map(str::to_owned).collect();
         let mut lines = BTreeMap::new();
         for (n, line) in text.lines().enumerate() {
             let (fact, remark) = line.split_once('#').unwrap_or((line, ""));
@@ -56,7 +59,7 @@ impl Expectations {
                 return Err(format!("line {}: case {id} twice", n + 1));
             }
         }
-        Ok(Self { lines })
+        Ok(Self { head, lines })
     }
 
     /// What differs between the file and a report, for the cases the report has.
@@ -73,7 +76,7 @@ impl Expectations {
         report.cases.iter().filter_map(changed).collect()
     }
 
-    /// The file again, made true for a report: its cases rewritten, others and remarks kept.
+    /// The file again, made true for a report: its cases rewritten; head, remarks and the other cases kept.
     #[must_use]
     pub fn bless(&self, report: &Report) -> String {
         let mut out = String::from(
@@ -120,10 +123,16 @@ mod tests {
 
     #[test]
     fn blessing_makes_the_file_true_and_keeps_the_rest() {
-        let file = Expectations::parse("5.1 FAIL # why\n7.1.1 FAIL\n", &|_| true).unwrap_or_default();
+        let file = Expectations::parse("# ours\n5.1 FAIL # why\n7.1.1 FAIL\n", &|_| true).unwrap_or_default();
         let found = report(&[("5.1", Outcome::Fail), ("5.2", Outcome::NonStrict), ("5.3", Outcome::Pass)]);
         let text = file.bless(&found);
-        assert!(text.contains("5.1 FAIL  # why\n") && text.contains("5.2 NON-STRICT") && text.contains("7.1.1 FAIL\n"), "{text}");
+        assert!(
+            text.starts_with("# ours\n")
+                && text.contains("5.1 FAIL  # why\n")
+                && text.contains("5.2 NON-STRICT")
+                && text.contains("7.1.1 FAIL\n"),
+            "{text}"
+        );
         let again = Expectations::parse(&text, &|_| true).unwrap_or_default();
         assert!(again.compare(&found).is_empty());
     }

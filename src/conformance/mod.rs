@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod expect;
 pub mod handshake;
 pub mod looping;
+pub mod observation;
 pub mod procedures;
 pub mod report;
 pub mod run;

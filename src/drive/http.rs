@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 
-use crate::scenario::session::Request;
+use crate::scenario::model::Request;
 
 /// The longest answer that is read.
 const LIMIT: usize = 1 << 20;

@@ -8,8 +8,8 @@ use tokio::task::{spawn_local, yield_now};
 
 use crate::base::{ConnId, Instant, PublisherId, STAMP_LEN, Seq, Span};
 use crate::event::{DropCause, Event, PingLevel};
+use crate::scenario::model::Request;
 use crate::scenario::model::{Body, Encoding, HttpPublish, Pace, Via};
-use crate::scenario::session::Request;
 use crate::scenario::template::{MissingValue, Vars};
 use crate::wire::frame::Opcode;
 use crate::wire::payload;

@@ -2,6 +2,7 @@
 //! a time in hope. Every wait has a limit, and reaching it is told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ pub struct Options {
     pub urls: Vec<(String, Trust)>,
     /// Source addresses, taken in turn; empty: the system chooses.
     pub sources: Vec<IpAddr>,
+    /// Where worker processes find the files the scenario names.
+    pub folder: PathBuf,
     /// The built-in server runs in this process.
     pub server_inside: bool,
 }

@@ -16,8 +16,8 @@ use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
 use crate::event::{ConnectFailure, Event, Phase};
 use crate::plan::Plan;
+use crate::scenario::model::Request as Ask;
 use crate::scenario::model::{Behaviour, Connection, Greeting, Pace, Via};
-use crate::scenario::session::Request as Ask;
 use crate::scenario::template::Vars;
 use crate::wire::handshake::Request;
 

@@ -7,8 +7,9 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use crate::base::{ConnId, Span};
+use crate::scenario::model::Request;
 use crate::scenario::model::{Behaviour, ScriptStep};
-use crate::scenario::session::{Action, Claim, Request, Session};
+use crate::scenario::session::{Action, Claim, Session};
 use crate::scenario::template::{Captured, Vars};
 
 use super::clock::Clock;

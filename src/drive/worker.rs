@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::account::{Account, SendLog, Share};
 use crate::base::{Seed, Span};
 use crate::plan::Plan;
-use crate::scenario;
+use crate::scenario::{self, Scenario, Surroundings};
 
 use super::clock::Clock;
 use super::crew::Crew;
@@ -37,6 +37,7 @@ const READING: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Orders {
     scenario: String,
+    folder: PathBuf,
     seed: Seed,
     epoch: u64,
     shares: Vec<Share>,
@@ -66,6 +67,7 @@ impl Orders {
         let urls = options.urls.iter().map(|(url, trust)| (url.clone(), trust.insecure, trust.roots.clone())).collect();
         Self {
             scenario: plan.scenario.to_toml(),
+            folder: options.folder.clone(),
             seed: plan.seed,
             epoch: clock.epoch_nanos(),
             shares,
@@ -142,7 +144,7 @@ pub async fn serve(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + U
 
 async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     let _ = host::raise_descriptors();
-    let scenario = scenario::parse(&orders.scenario, "the run's scenario").map_err(|e| io::Error::other(e.to_string()))?;
+    let scenario = read(&orders.scenario, &orders.folder)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
     let (mut targets, mut trusts) = (Vec::new(), Vec::new());
     for (url, insecure, roots) in orders.urls {
@@ -184,6 +186,14 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
             _ = ticks.tick() => pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?,
         }
     }
+}
+
+/// The run's scenario, with this process's environment and the files it names.
+fn read(text: &str, folder: &Path) -> io::Result<Scenario> {
+    let file = |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
+    let around = Surroundings { env: &|name| std::env::var(name).ok(), file: &file };
+    let reading = scenario::read_with(text, "the run's scenario", &around).map_err(|e| io::Error::other(e.to_string()))?;
+    Ok(reading.scenario)
 }
 
 async fn read_all(from: &mut (impl AsyncRead + Unpin), to: mpsc::UnboundedSender<Directive>) -> io::Result<()> {

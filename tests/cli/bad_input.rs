@@ -1,127 +1,103 @@
-//! Bad input: a clear error, the right code, and nothing lost.
+//! What a user may get wrong before anything is connected: each is a clear error on standard error, nothing on standard
+//! output, and exit code 2.
 
-use super::{Desk, QUICK};
+use super::{scenario, scratch, wsbench};
+
+/// Scenario text, and what the error must say.
+const SCENARIOS: &[(&str, &[&str])] = &[
+    ("[clients]\ncount = 10\npubilshers = 4\n", &["unknown key `pubilshers`", "scenario.toml:3:1", "clients.pubilshers"]),
+    ("[publish]\npubilshers = 4\npace = \"5/s\"\n", &["unknown key `pubilshers`", ":2:1", "did you mean `publishers`"]),
+    ("[clients]\ncount = \"many\"\n", &["clients.count", ":2:9"]),
+    ("[clients]\ncount = 0\n", &["clients.count"]),
+    ("[clients]\ncount = 2\n[publish]\npublishers = 3\npace = \"5/s\"\n", &["publish.publishers", "3", "2"]),
+    ("[publish]\npace = \"5/s\"\nsize = \"63B\"\n[clients]\ncount = 9\n", &["publish.size", "64"]),
+    ("[publish]\npace = \"0/s\"\n[clients]\ncount = 9\n", &["publish.pace", "a rate of 0 never happens"]),
+    ("[publish]\npace = { rate = \"5/s\", burst = 3, every = \"1s\" }\n[clients]\ncount = 9\n", &["publish.pace"]),
+    ("[target]\nurl = \"http://example.com/ws\"\n", &["target.url", "ws://example.com/ws"]),
+    ("[target]\nurl = \"localhost:3000\"\n", &["target.url", "scheme"]),
+    ("[phases]\nsteady = 10\n", &["phases.steady", "unit"]),
+    ("[phases]\nsteady = \"0s\"\n[clients]\ncount = 9\n", &["phases.steady"]),
+    ("[checks.heartbeat]\nevery = \"1s\"\ntolerance = \"1s\"\nprotocol = true\n[clients]\ncount = 9\n", &["checks.heartbeat"]),
+    ("[checks.pong]\nevery = \"1s\"\n[clients]\ncount = 9\n", &["checks.pong"]),
+    ("[cheks]\norder = true\n", &["unknown key `cheks`", "did you mean `checks`"]),
+    ("[publish\n", &["scenario.toml:1:"]),
+    ("[publish]\npace = \"5/s\"\n", &["there are no clients", "[clients]"]),
+    ("name = \"a\"\nname = \"b\"\n", &["name"]),
+];
 
 #[test]
-fn every_bad_scenario_is_told_with_line_key_and_remedy() {
-    for (text, says) in [
-        ("[clients\n", &["s.toml:1"][..]),
-        ("name = 5\n", &["s.toml:1:8", "name"]),
-        ("name = \"x\"\n[clients]\ncuont = 5\n", &["s.toml:3:1", "clients.cuont", "did you mean `count`"]),
-        ("name = \"x\"\n[clients]\ncount = 0\n", &["s.toml:3:9", "at least 1"]),
-        ("name = \"x\"\n[clients]\ncount = 2\n[publish]\npublishers = 3\npace = { rate = \"1/s\" }\n", &["s.toml:5", "publishers"]),
-        ("name = \"x\"\n[clients]\ncount = 2\n[publish]\npace = { rate = \"1/s\" }\nsize = \"32B\"\n", &["s.toml:6", "64"]),
-        ("name = \"x\"\n[clients]\ncount = 2\n[publish]\npace = { rate = \"0/s\" }\n", &["s.toml:5", "rate"]),
-        ("name = \"x\"\n[target]\nurl = \"http://x\"\n[clients]\ncount = 2\n", &["s.toml:3", "ws"]),
-    ] {
-        let desk = Desk::new();
-        let file = desk.scenario(text);
-        for command in ["run", "plan"] {
-            let ran = desk.run(&[command, file]);
-            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{command} {text}: {}", ran.err);
-            for part in says {
-                assert!(ran.err.contains(part), "{command} {text}: expected `{part}` in\n{}", ran.err);
-            }
+fn a_scenario_that_cannot_be_meant_says_where_and_what_instead() {
+    for (text, says) in SCENARIOS {
+        let directory = scratch();
+        let path = scenario(directory.path(), text);
+        for verb in ["plan", "run"] {
+            let ended = wsbench([verb, &path]).with(2).saying(says);
+            assert!(ended.stdout.is_empty(), "`wsbench {verb}` prints on standard output:\n{}", ended.stdout);
+            assert!(ended.stderr.starts_with("error"), "{}", ended.stderr);
         }
     }
 }
 
 #[test]
-fn usage_errors_end_with_2() {
-    let desk = Desk::new();
-    let file = desk.scenario(QUICK);
-    for (arguments, says) in [
-        (&["run", "nowhere.toml"][..], "nowhere.toml"),
-        (&["run"], "SCENARIO"),
-        (&["run", file, "--url", "http://x"], "not a WebSocket URL"),
-        (&["run", file, "--url", "ws://h/#x"], "fragment"),
-        (&["run", file, "--treads", "2"], "--threads"),
-        (&["run", file, "--processes", "0"], "from 1 to 256"),
-        (&["run", file, "--source", "not-an-address"], "not an IP address"),
-        (&["explain", "no-such-check"], "no-such-check"),
-        (&["frobnicate"], "frobnicate"),
+fn a_scenario_that_cannot_be_read() {
+    let directory = scratch();
+    let nowhere = directory.path().join("nowhere.toml");
+    wsbench([OS::from("run"), OS::from(&nowhere)]).with(2).saying(&["cannot read the scenario", "nowhere.toml"]);
+    wsbench([OS::from("run"), OS::from(directory.path())]).with(2).saying(&["cannot read the scenario"]);
+    let binary = directory.path().join("binary.toml");
+    std::fs::write(&binary, [0xff, 0xfe, 0x00]).expect("written");
+    wsbench([OS::from("run"), OS::from(&binary)]).with(2).saying(&["binary.toml"]);
+}
+
+type OS = std::ffi::OsString;
+
+#[test]
+fn a_url_on_the_command_line_is_as_strictly_read_as_one_in_a_scenario() {
+    let directory = scratch();
+    let path = scenario(directory.path(), "[clients]\ncount = 1\n");
+    for (url, says) in [
+        ("http://127.0.0.1:1/", "ws://"),
+        ("127.0.0.1:3000", "ws://"),
+        ("ws://", "host"),
+        ("ws://a:99999/", "port"),
+        ("ws://a b/", "URL"),
+        ("", "URL"),
     ] {
-        let ran = desk.run(arguments);
-        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
-        assert!(ran.err.contains(says), "{arguments:?}: expected `{says}` in\n{}", ran.err);
+        wsbench(["run", &path, "--url", url]).with(2).saying(&[says]);
     }
 }
 
 #[test]
-fn an_environment_that_does_not_allow_it_ends_with_4() {
-    let desk = Desk::new();
-    let file = desk.scenario(QUICK);
-    std::fs::create_dir(desk.path("taken")).expect("writable");
-    std::fs::write(desk.path("taken/report.json"), "{}").expect("writable");
-    std::fs::write(desk.path("file"), "").expect("writable");
-    for (arguments, says) in [
-        (&["run", file, "--out", "file/below"][..], "cannot make the directory"),
-        (&["run", file, "--out", "taken"], "already there"),
-        (&["run", file, "--url", "ws://127.0.0.1:1"], "nothing listens there"),
-        (&["run", file, "--url", "ws://no-such-name.invalid"], "cannot resolve"),
+fn a_command_line_that_makes_no_sense() {
+    let directory = scratch();
+    let path = scenario(directory.path(), "[clients]\ncount = 1\n");
+    let none: &[&str] = &[];
+    for args in [
+        none,
+        &["rnu"],
+        &["run"],
+        &["run", &path, "--ulr", "ws://127.0.0.1:1/"],
+        &["run", &path, "--threads", "0"],
+        &["run", &path, "--processes", "0"],
+        &["run", &path, "--seed", "x"],
+        &["run", &path, "--format", "yaml"],
+        &["run", &path, "--quiet", "--verbose"],
+        &["serve", "--heartbeat", "0s"],
+        &["serve", "--port", "70000"],
+        &["serve", "--fanout", "some"],
+        &["serve", "--fault", "no-such-fault"],
+        &["serve", "--tls-cert", "cert.pem"],
+        &["explain", "no-such-check"],
     ] {
-        let ran = desk.run(arguments);
-        assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{arguments:?}: {}", ran.err);
-        assert!(ran.err.contains(says), "{arguments:?}: expected `{says}` in\n{}", ran.err);
-    }
-    assert_eq!(std::fs::read_to_string(desk.path("taken/report.json")).expect("still there"), "{}", "nothing is lost");
-    assert_eq!(std::fs::read_dir(desk.path("taken")).expect("there").count(), 1, "and nothing half-written is left");
-}
-
-/// Answers every connection with `answer` and closes it.
-fn answering(answer: &'static [u8]) -> std::net::SocketAddr {
-    use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let _ = stream.read(&mut [0; 2048]);
-            let _ = stream.write_all(answer);
-        }
-    });
-    address
-}
-
-#[test]
-fn whatever_is_no_websocket_server_is_called_what_it_is() {
-    let desk = Desk::new();
-    let file = desk.scenario(QUICK);
-    for (answer, says) in [
-        (&b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..], "http_200"),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "http_404"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "bad_upgrade"),
-        (
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
-            "bad_accept",
-        ),
-        (b"", "reset"),
-    ] {
-        let ran = desk.run(&["run", file, "--url", &format!("ws://{}", answering(answer))]);
-        assert_eq!(ran.code, 4, "{}", ran.err);
-        assert!(ran.err.contains(says), "expected `{says}` in\n{}", ran.err);
+        let ended = wsbench(args).with(2);
+        assert!(!ended.stderr.is_empty(), "`wsbench {args:?}` fails without a word");
     }
 }
 
 #[test]
-fn a_certificate_that_does_not_verify_is_refused_unless_told_otherwise() {
-    let desk = Desk::new();
-    let file = desk.scenario(QUICK);
-    let server = super::Server::start(&desk, &["--tls-self-signed"]);
-    let ran = desk.run(&["run", file, "--url", &server.url]);
-    assert_eq!(ran.code, 4, "{}", ran.err);
-    assert!(ran.err.contains("tls") && ran.err.contains("--insecure"), "{}", ran.err);
-    let ran = desk.run(&["run", file, "--url", &server.url, "--insecure"]);
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-}
-
-#[test]
-fn too_low_a_limit_on_open_files_is_said_before_connecting() {
-    let desk = Desk::new();
-    let file = desk.scenario(&QUICK.replace("count = 5", "count = 500"));
-    let binary = env!("CARGO_BIN_EXE_wsbench");
-    let script = format!("ulimit -n 128 && exec {binary} run {file} --url ws://127.0.0.1:1 --processes 1");
-    let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(desk.path("")).output().expect("a shell");
-    let ran = super::Ran::of(&output);
-    assert_eq!(ran.code, 4, "{}", ran.err);
-    assert!(ran.err.contains("564") && ran.err.contains("128") && ran.err.contains("ulimit -Hn"), "{}", ran.err);
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["-h"], &["--version"], &["run", "--help"], &["serve", "--help"], &["plan", "--help"], &["explain"]] {
+        let ended = wsbench(args).with(0);
+        assert!(!ended.stdout.is_empty() && ended.stderr.is_empty(), "{args:?} prints help on standard output: {}", ended.stderr);
+    }
 }

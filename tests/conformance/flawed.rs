@@ -10,7 +10,7 @@ use sha1::{Digest as _, Sha1};
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     /// Nothing.
     None,
     /// Passes over frames with reserved opcodes.
@@ -32,9 +32,9 @@ pub enum Flaw {
 }
 
 /// A server in this process.
-pub struct Server {
+pub(crate) struct Server {
     /// Where.
-    pub port: u16,
+    pub(crate) port: u16,
     stop: Arc<AtomicBool>,
 }
 
@@ -46,7 +46,7 @@ impl Drop for Server {
 }
 
 /// Starts a server with a flaw.
-pub fn serve(flaw: Flaw) -> Server {
+pub(crate) fn serve(flaw: Flaw) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let stop = Arc::new(AtomicBool::new(false));

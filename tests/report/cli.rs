@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use wsbench::cli::{compare, exit::Exit, report as again};
+use wsbench::report::text::Style;
 use wsbench::report::{self, Report};
 
 use crate::fixture;
@@ -19,13 +20,13 @@ fn stored(directory: &Path, name: &str, report: &Report) -> String {
 fn render(arguments: &[&str]) -> Exit {
     let command = again::Args::augment_args(Command::new("report"));
     let matches = command.try_get_matches_from(std::iter::once(&"report").chain(arguments)).expect("they parse");
-    again::run(&again::Args::from_arg_matches(&matches).expect("they convert"))
+    again::run(&again::Args::from_arg_matches(&matches).expect("they convert"), &Style::default())
 }
 
 fn compared(arguments: &[&str]) -> Exit {
     let command = compare::Args::augment_args(Command::new("compare"));
     let matches = command.try_get_matches_from(std::iter::once(&"compare").chain(arguments)).expect("they parse");
-    compare::run(&compare::Args::from_arg_matches(&matches).expect("they convert"))
+    compare::run(&compare::Args::from_arg_matches(&matches).expect("they convert"), &Style::default())
 }
 
 #[test]

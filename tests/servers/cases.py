@@ -21,7 +21,7 @@ class Case:
     env: dict = field(default_factory=dict)
     finds: str | None = None  # the one check that must fail; None: all must pass
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
-    leaver: bool = False  # a client that closes badly in mid-run
+    leaver: int = 0  # a client that closes badly once it has received so many messages
     ready: str = r"listening 127\.0\.0\.1:(?P<port>\d+)"
     needs: tuple = ()  # Debian servers
 
@@ -63,7 +63,7 @@ REAL = [
     Case("ws: the README's broadcast server", node("node-ws/readme.mjs"), "relay.toml"),
     Case("ws: four behaviours", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT),
     Case("ws: four behaviours, clients that come back", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, runs_before=1),
-    Case("ws: four behaviours, one client leaving badly", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, leaver=True),
+    Case("ws: four behaviours, one client leaving badly", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, leaver=60),
     Case("websockets: broadcast()", python("websockets/relay.py"), "relay-protocol-heartbeat.toml"),
     Case("tokio-tungstenite: its example chat server", tungstenite, "relay-to-others.toml", ready=r"Listening on"),
     mistake("binary", "integrity"),
@@ -73,8 +73,8 @@ REAL = [
     mistake("slow-heartbeat", "heartbeat", runs_before=1),
     mistake("double-heartbeat", "heartbeat", runs_before=1),
     mistake("last-client", "delivery"),
-    mistake("closing-throws", "survival", leaver=True),
-    mistake("closing-skips", "delivery", leaver=True),
+    mistake("closing-throws", "survival", scenario="four-longer.toml", leaver=200),
+    mistake("closing-skips", "delivery", leaver=60),
 ]
 
 STAGES = {"real": REAL}

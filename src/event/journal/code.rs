@@ -43,7 +43,6 @@ pub(super) mod head {
     pub(in super::super) const CLOSED: u8 = 19;
     pub(in super::super) const HEALTH: u8 = 20;
     pub(in super::super) const INTERRUPTED: u8 = 21;
-    pub(in super::super) const LEAVING: u8 = 24;
     /// No event: all flaws of the copy that follows, where three bits cannot hold them.
     pub(in super::super) const FLAWS: u8 = 22;
     /// No event: the shard's books were settled at this instant, and nothing follows.

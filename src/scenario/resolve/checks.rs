@@ -263,9 +263,9 @@ fn instrument(typed: &schema::Checks, r: &mut Reader) -> InstrumentCheck {
         }
     }
     InstrumentCheck {
-        late_send: value(&table.late_send).unwrap_or(Span::from_millis(20)),
-        max_late_share: table.max_late_share.as_ref().map_or(0.01, |s| s.value.0),
-        max_loop_lag: value(&table.max_loop_lag).unwrap_or(Span::from_millis(100)),
+        late_send: value(&table.late_send).unwrap_or(Span::from_millis(50)),
+        max_late_share: table.max_late_share.as_ref().map_or(0.05, |s| s.value.0),
+        max_loop_lag: value(&table.max_loop_lag).unwrap_or(Span::from_millis(250)),
     }
 }
 

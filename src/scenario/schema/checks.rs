@@ -103,11 +103,11 @@ table! {
 table! {
     /// When the instrument calls itself unfit.
     Instrument {
-        /// A publication sent later than this after its planned instant is a late send. Default: 20ms.
+        /// A publication sent later than this after its planned instant is a late send. Default: 50ms.
         late_send: Span,
-        /// The share of late sends that makes the run inconclusive. Default: 1%.
+        /// The share of late sends that makes the run inconclusive. Default: 5%.
         max_late_share: Share,
-        /// The event-loop lag (p99) that makes the run inconclusive. Default: 100ms.
+        /// The event-loop lag (p99) that makes the run inconclusive. Default: 250ms.
         max_loop_lag: Span,
     }
 }
