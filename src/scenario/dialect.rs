@@ -38,6 +38,13 @@ pub enum Role {
 }
 
 impl Dialect {
+    /// Whether this is plain relay of messages sent as `sent`: then a received message that begins with a stamp is a copy, and
+    /// none of the rules here needs to be asked.
+    #[must_use]
+    pub fn is_plain(&self, sent: Encoding) -> bool {
+        *self == Self { receive: Some(sent), ..Self::default() }
+    }
+
     /// What a message that holds a stamp is. Without `match` and `ack` it is a copy and nothing is looked at.
     #[must_use]
     pub fn role(&self, message: &[u8]) -> Role {

@@ -176,7 +176,10 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     if let Some(around) = around {
         for name in scenario.env_names() {
             if (around.env)(&name).is_none() {
-                let at = r.within(&At { source: 0, start: 0, end: usize::MAX, path: "".into() }, &format!("{{env.{name}"));
+                let piece = format!("{{env.{name}");
+                let whole = |(source, s): (usize, &Source)| At { source, start: 0, end: s.text.len(), path: "".into() };
+                let places = r.sources.iter().enumerate().map(whole).map(|at| r.within(&at, &piece));
+                let at = places.into_iter().find(|at| at.end - at.start == piece.len()).unwrap_or_default();
                 r.fail(&at, format!("the environment has no {name}"), format!("set it: {name}=… wsbench run …"));
             }
         }

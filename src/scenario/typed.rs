@@ -116,10 +116,14 @@ impl<'a> Keys<'a> {
         Some(Spot { value: T::read(node, r)?, at: node.at.clone() })
     }
 
-    pub(super) fn finish(self, r: &mut Reader) {
+    /// Notes what is left over; says whether there was anything.
+    pub(super) fn finish(self, r: &mut Reader) -> bool {
+        let mut unknown = false;
         for (entry, _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
             unknown_key(entry, &self.known, r);
+            unknown = true;
         }
+        unknown
     }
 }
 

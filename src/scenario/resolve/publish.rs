@@ -22,6 +22,10 @@ pub(super) fn resolve(
 ) -> Option<(Option<Publish>, Option<Feed>)> {
     let Some(typed) = &document.publish else { return Some((None, None)) };
     let via = typed.via.as_ref().map_or("socket", |v| v.word);
+    // A preset may say how publications are made; whether any are is the scenario's to say.
+    if typed.at.source != 0 && typed.pace.is_none() && via != "server" {
+        return Some((None, None));
+    }
     if via == "server" {
         return feed(typed, r).map(|feed| (None, Some(feed)));
     }

@@ -326,7 +326,10 @@ impl Typed for PieceTyped {
         for (key, count) in crate::scenario::body::Count::ALL {
             found.extend(keys.take::<Vec<Spot<Self>>>(key, r).map(|list| Self::Counted(count, list.value)));
         }
-        keys.finish(r);
+        let unknown = keys.finish(r);
+        if unknown {
+            return None;
+        }
         if found.len() != 1 {
             r.fail(&node.at, "a part is of one kind", "exactly one of: text, hex, u8, u16, u32, varint");
             return None;
