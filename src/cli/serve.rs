@@ -187,7 +187,6 @@ impl ServeArgs {
             faults: faults(&self.faults, self.fault_file.as_deref())?,
             threads: self.threads.into(),
             seed: self.seed,
-            ..ServerConfig::default()
         })
     }
 }
