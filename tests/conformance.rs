@@ -233,7 +233,8 @@ async fn drive_client(address: std::net::SocketAddr, count: usize, echoes: bool)
     use futures::{SinkExt as _, StreamExt as _};
     for n in 1..=count {
         let url = format!("ws://{address}/runCase?case={n}&agent=tungstenite");
-        let Ok((mut client, _)) = tokio_tungstenite::connect_async(url).await else { panic!("case {n}: no handshake") };
+        let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        let Ok((mut client, _)) = tokio_tungstenite::client_async(url, stream).await else { panic!("case {n}: no handshake") };
         while let Some(Ok(message)) = client.next().await {
             if echoes && (message.is_text() || message.is_binary()) && client.send(message).await.is_err() {
                 break;

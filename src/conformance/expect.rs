@@ -79,9 +79,10 @@ impl Expectations {
     /// The file again, made true for a report: its cases rewritten; head, remarks and the other cases kept.
     #[must_use]
     pub fn bless(&self, report: &Report) -> String {
-        let mut out = String::from(
-            "# Known deviations, a case a line; what is not listed must pass. Rewritten by `wsbench conformance --expect FILE --bless`.\n",
-        );
+        let mut out = self.head.join("\n") + "\n";
+        if self.head.is_empty() {
+            out = "# Known deviations, a case a line; what is not listed must pass. Rewritten with --expect FILE --bless.\n".to_owned();
+        }
         let mut kept = self.lines.clone();
         for row in &report.cases {
             let remark = kept.remove(&row.id).map(|(_, remark)| remark).filter(|r| !r.is_empty());
