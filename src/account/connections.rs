@@ -57,11 +57,19 @@ impl Ledger {
         if life.left < Instant::FAR {
             return;
         }
+        // Looked up before the books move on: the row wants the interval that this beat ends.
+        if let Event::Beat { at, .. } | Event::ServerPing { at, .. } = event
+            && let Some(interval) = self.pulse.interval(slot, at, matches!(event, Event::ServerPing { .. }))
+        {
+            self.rows.at(at).beat(interval);
+        }
         match event {
             Event::PingSent { level, nonce, at, .. } => self.pings(level).ping(slot, conn, nonce, at),
             Event::Pong { level, nonce, at, .. } => {
                 self.rows.at(at).pongs += 1;
-                self.pings(level).pong(slot, conn, nonce, at);
+                if let Some(took) = self.pings(level).pong(slot, conn, nonce, at) {
+                    self.rows.at(at).pong.absorb_one(took.as_nanos());
+                }
             }
             Event::AlienPong { at, sample, .. } => {
                 self.rows.at(at).pongs += 1;

@@ -109,6 +109,12 @@ impl PulseBook {
         self.by_ping
     }
 
+    /// The interval that a beat at `at` would end, when beats of this kind are promised and one came before.
+    pub(super) fn interval(&self, slot: usize, at: Instant, by_ping: bool) -> Option<Span> {
+        self.promise.filter(|_| self.by_ping == by_ping)?;
+        self.lasts.get(slot).filter(|last| last.seen).map(|last| at.since(last.at))
+    }
+
     /// Beats so far.
     pub(super) const fn beats(&self) -> u64 {
         self.sums.beats
