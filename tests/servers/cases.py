@@ -22,7 +22,8 @@ class Case:
     finds: str | None = None  # the one check that must fail; None: all must pass
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
     leaver: int = 0  # a client that closes badly once it has received so many messages
-    ready: str = r"listening 127\.0\.0\.1:(?P<port>\d+)"
+    meddled: str | None = None  # spoilt on the wire by meddler.py in this way
+    ready: str | None = r"listening 127\.0\.0\.1:(?P<port>\d+)"
     needs: tuple = ()  # Debian servers
 
 
@@ -77,4 +78,34 @@ REAL = [
     mistake("closing-skips", "delivery", leaver=60),
 ]
 
-STAGES = {"real": REAL}
+def family(name, start, path, **more):
+    """A family that relays as it is and pings at protocol level: honest, with a copy lost, with a dead heartbeat."""
+    honest = {"start": start, "scenario": "relay-protocol-heartbeat.toml", "path": path, **more}
+    return [Case(f"{name}: honest", **honest), *spoilt(name, honest)]
+
+
+def spoilt(name, honest):
+    """By its own switch where the code is ours, else on the wire."""
+    for mistake, finds in (("lost", "delivery"), ("heartbeat", "heartbeat")):
+        if honest.get("ready", "ours") == "ours":
+            yield Case(f"{name}: {mistake}", **honest, env={"MISTAKE": mistake}, finds=finds)
+        else:
+            yield Case(f"{name}: {mistake}", **honest, meddled=mistake, finds=finds)
+
+
+IDLE = "idle-protocol-heartbeat.toml"
+
+FAMILIES = [
+    *family("websockets", python("websockets/relay.py"), "/"),
+    # Any message from a client puts aiohttp's next ping off, so its beat is asked for where nobody publishes.
+    Case("aiohttp: honest", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby"),
+    Case("aiohttp: honest, idle", python("aiohttp/relay.py"), IDLE, "/ws/lobby"),
+    Case("aiohttp: lost", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby", {"MISTAKE": "lost"}, "delivery"),
+    Case("aiohttp: heartbeat", python("aiohttp/relay.py"), IDLE, "/ws/lobby", {"MISTAKE": "heartbeat"}, "heartbeat"),
+    *family("nginx nchan", shell("nchan"), "/ws/lobby", ready=None, needs=("nginx",)),
+    # Its raw WebSocket, which has no heartbeat.
+    Case("sockjs: honest", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket"),
+    Case("sockjs: lost", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket", {"MISTAKE": "lost"}, "delivery"),
+]
+
+STAGES = {"real": REAL, "families": FAMILIES}

@@ -5,7 +5,8 @@
 
 Bytes from the client pass untouched. From the server, frames are read, and by MISTAKE
   lost       every tenth frame that carries a copy (its payload contains `wsb1`, the stamp's first characters) is left out
-  heartbeat  protocol pings, and frames whose payload BEAT (a regular expression over bytes) matches, are left out
+  heartbeat  protocol pings, and frames whose payload BEAT (a regular expression over bytes) matches, are left out; the
+             server is answered in the client's name (a pong, or REPLY), so that nothing but the beat is missing
   leak       every tenth frame that carries a copy is also sent to the client that connected last in another room
              (a room is the request's path)
   double     every tenth frame that carries a copy is sent twice
@@ -18,6 +19,7 @@ import re
 import sys
 
 STAMP = b"wsb1"
+TEXT, BINARY, PING, PONG = 1, 2, 9, 10
 
 
 class Meddler:
@@ -39,7 +41,7 @@ class Meddler:
             writer.write(answer)
             if b" 101 " in answer.split(b"\r\n", 1)[0]:
                 self.clients[writer] = head.split(b" ", 2)[1]
-                down = self.frames(server_reader, writer)
+                down = self.frames(server_reader, writer, server_writer)
             else:
                 down = copy(server_reader, writer)
             await asyncio.gather(copy(reader, server_writer), down)
@@ -50,7 +52,7 @@ class Meddler:
             writer.close()
             server_writer.close()
 
-    async def frames(self, reader, writer):
+    async def frames(self, reader, writer, back):
         """The server's frames, one by one, spoilt where the mistake says so."""
         try:
             while True:
@@ -60,18 +62,29 @@ class Meddler:
                 if extended:
                     length = int.from_bytes(extended, "big")
                 payload = await reader.readexactly(length)
-                for receiver in self.receivers(writer, head[0] & 0x0F, payload):
+                opcode = head[0] & 0x0F
+                if self.mistake == "heartbeat" and self.is_beat(opcode, payload):
+                    back.write(self.answer(opcode, payload))
+                    continue
+                for receiver in self.receivers(writer, payload):
                     receiver.write(head + extended + payload)
                 await writer.drain()
         except asyncio.IncompleteReadError:
             if writer.can_write_eof():
                 writer.write_eof()
 
-    def receivers(self, writer, opcode, payload):
-        if self.mistake == "heartbeat":
-            beat = opcode == 9 or (self.beat and opcode in (1, 2) and self.beat.search(payload))
-            return [] if beat else [writer]
-        if STAMP not in payload:
+    def is_beat(self, opcode, payload):
+        return opcode == PING or (self.beat is not None and opcode in (TEXT, BINARY) and bool(self.beat.search(payload)))
+
+    def answer(self, opcode, payload):
+        """What the client would have sent back, masked with zeros; nothing where no REPLY is known."""
+        if opcode == PING:
+            return bytes([0x80 | PONG, 0x80 | len(payload)]) + bytes(4) + payload
+        reply = os.environ.get("REPLY", "").encode()
+        return bytes([0x80 | opcode, 0x80 | len(reply)]) + bytes(4) + reply if reply else b""
+
+    def receivers(self, writer, payload):
+        if self.mistake == "heartbeat" or STAMP not in payload:
             return [writer]
         self.copies += 1
         if self.copies % 10:
