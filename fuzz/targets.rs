@@ -28,7 +28,7 @@ enum Seen {
 
 /// Our frame reader against tungstenite's, which is the older one: we never take what it refuses, what both take is the same, and
 /// we refuse nothing it takes but what RFC 6455 forbids and it lets pass. Any way of cutting the bytes gives the same.
-pub fn frames(bytes: &[u8]) {
+pub(crate) fn frames(bytes: &[u8]) {
     let (ours, violation) = read_ours([bytes].into_iter());
     let (theirs, broken) = read_theirs(bytes);
     for (at, (our, their)) in ours.iter().zip(&theirs).enumerate() {
@@ -123,7 +123,7 @@ fn is_violation(error: &tungstenite::Error) -> bool {
 }
 
 /// Any message is a copy, damaged, or nothing; an intact copy is what we would have written.
-pub fn payload(bytes: &[u8]) {
+pub(crate) fn payload(bytes: &[u8]) {
     let run = RunId(7);
     for (text, sent_text) in [(true, true), (false, true), (true, false)] {
         let recognised = payload::recognise(bytes, text, sent_text, run);
@@ -139,7 +139,7 @@ pub fn payload(bytes: &[u8]) {
 }
 
 /// Any answer is judged the same whatever pieces it comes in: once taken or refused, more bytes change nothing.
-pub fn handshake(bytes: &[u8]) {
+pub(crate) fn handshake(bytes: &[u8]) {
     let request = Request {
         path: "/".into(),
         host: "example.com".into(),
@@ -162,7 +162,7 @@ pub fn handshake(bytes: &[u8]) {
 }
 
 /// Any text is a scenario or an error that can be shown; a scenario survives being written down.
-pub fn scenario(bytes: &[u8]) {
+pub(crate) fn scenario(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match scenario::parse(text, "fuzz.toml") {
         Ok(scenario) => {
@@ -175,7 +175,7 @@ pub fn scenario(bytes: &[u8]) {
 }
 
 /// Any file is read to its end; any block's contents give events that survive being written and read again.
-pub fn journal(bytes: &[u8]) {
+pub(crate) fn journal(bytes: &[u8]) {
     if let Ok(reader) = JournalReader::open(bytes) {
         let ending = reader.read(|_, _| {});
         drop(ending);

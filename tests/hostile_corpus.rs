@@ -75,6 +75,20 @@ fn handshakes() -> Seeds {
     ]
 }
 
+fn scenarios() -> Seeds {
+    let whole = "name = \"x\"\n[target]\nurl = \"wss://a/\"\n[[clients]]\nname = \"a\"\ncount = 3\nconnect_rate = \"10/s\"\n\
+                 greeting = { contains = \"hi\", within = \"1s\" }\n[publish]\npublishers = 2\npace = { burst = 3, every = \"1s\" }\n\
+                 size = { min = \"64B\", max = \"1KiB\" }\naudience = \"others\"\n[phases]\nwarm_up = \"1s\"\nsteady = \"2s\"\n\
+                 [checks.delivery]\nwithin = \"1.5s\"\n[checks.latency]\np99.9 = \"2s\"\n";
+    vec![
+        ("least", b"[clients]\ncount = 1\n".to_vec()),
+        ("whole", whole.as_bytes().to_vec()),
+        ("unknown-key", b"[clients]\ncuont = 1\n".to_vec()),
+        ("no-toml", b"[clients\ncount = = 1\n\xc3\xa9".to_vec()),
+        ("no-unit", b"[clients]\ncount = 1\n[phases]\nsteady = \"5\"\n".to_vec()),
+    ]
+}
+
 fn journals() -> Seeds {
     let header = Header {
         wsbench_version: "0.1.0".into(),
@@ -159,7 +173,7 @@ fn journals_on_the_seeds() {
 
 #[test]
 fn scenarios_on_the_seeds() {
-    run("scenario", targets::scenario, &Vec::new());
+    run("scenario", targets::scenario, &scenarios());
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     for entry in fs::read_dir(shipped).expect("there") {
         let path = entry.expect("readable").path();

@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use wsbench::base::{Rate, Span};
+use wsbench::event::journal::JournalReader;
+use wsbench::scenario::model::DeliveryCheck;
 use wsbench::scenario::{self, Scenario};
 
 fn wsbench(args: &[&str]) -> Output {
@@ -45,6 +47,11 @@ fn run(directory: &Path, scenario: &Scenario, more: &[&str]) -> (Vec<u8>, Option
     let output = wsbench(&args);
     assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{}: {}", scenario.name, String::from_utf8_lossy(&output.stderr));
     (output.stdout, output.status.code(), journal)
+}
+
+/// A short delivery limit: a copy whose limit lies beyond the end of a journal is contested.
+fn soon(scenario: &mut Scenario) {
+    scenario.checks.delivery = Some(DeliveryCheck { within: Span::from_secs(1) });
 }
 
 fn judged(journal: &Path) -> (Value, Option<i32>) {
@@ -94,7 +101,8 @@ fn worker_processes_share_the_journal() {
 fn a_damaged_journal_gives_what_can_be_known() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut scenario = scaled("smoke.toml");
-    scenario.phases.steady = Span::from_secs(3);
+    scenario.phases.steady = Span::from_secs(4);
+    soon(&mut scenario);
     let (_, _, journal) = run(directory.path(), &scenario, &["--threads", "2"]);
     let whole = fs::read(&journal).expect("there");
 
@@ -105,10 +113,7 @@ fn a_damaged_journal_gives_what_can_be_known() {
     let finding_of = finding(&report, "journal").expect("what is missing is a finding");
     assert_eq!(finding_of["outcome"], "inconclusive");
     assert!(finding_of["note"].as_str().expect("words").contains("the end of shard"), "{finding_of:#}");
-    assert!(
-        report["findings"].as_array().expect("findings").iter().all(|f| f["outcome"] != "fail"),
-        "nothing is blamed on the server: {report:#}"
-    );
+    assert_eq!(report["summary"]["copies"]["missing"], 0, "nothing is blamed on the server: {report:#}");
     assert!(report["summary"]["copies"]["on_time"].as_u64().expect("a number") > 0, "what came before the cut is known");
 
     let mut flipped = whole.clone();
@@ -137,12 +142,15 @@ fn other_checks_are_asked_of_old_evidence() {
         wsbench(&["judge", text(&journal), "--checks", text(&checks), "--format", "json"])
     };
     let strict = judge("[checks.latency]\np50 = \"1ns\"\n");
-    assert_eq!(strict.status.code(), Some(1), "{}", String::from_utf8_lossy(&strict.stderr));
+    // A machine that stands still may leave it undecided, but never satisfied.
+    assert!(matches!(strict.status.code(), Some(1 | 3)), "{}", String::from_utf8_lossy(&strict.stderr));
     let report: Value = serde_json::from_slice(&strict.stdout).expect("a report");
-    assert_eq!(finding(&report, "latency").expect("asked")["outcome"], "fail");
+    let latency = finding(&report, "latency").expect("asked");
+    assert!(latency["outcome"] != "pass" && latency["violations"].as_u64() > Some(0), "{latency:#}");
     let whole = judge("[clients]\ncount = 1\n[publish]\npace = \"1/s\"\n[checks.delivery]\nwithin = \"1ns\"\n");
     let report: Value = serde_json::from_slice(&whole.stdout).expect("a report");
-    assert_eq!(finding(&report, "delivery").expect("asked")["outcome"], "fail");
+    let delivery = finding(&report, "delivery").expect("asked");
+    assert!(delivery["outcome"] != "pass" && delivery["violations"].as_u64() > Some(0), "{delivery:#}");
     let wrong = judge("[checks.latency]\np50 = \"soon\"\n");
     assert_eq!(wrong.status.code(), Some(2));
     let says = String::from_utf8_lossy(&wrong.stderr).into_owned();
@@ -173,10 +181,31 @@ fn stories_name_what_happened() {
 }
 
 #[test]
+fn no_secret_is_written_and_the_rest_is_judged_without_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, journal) = (directory.path().join("secret.toml"), directory.path().join("secret.wsj"));
+    // Nobody listens on the discard port of a loopback address; what matters is what was written before anybody tried.
+    let url = "ws://me:sesame@127.0.0.1:9/ws?token=sesame";
+    let scenario = format!(
+        "[target]\nurl = \"{url}\"\n[clients]\ncount = 3\nheaders = {{ Authorization = \"Bearer sesame\" }}\n[publish]\npace = \"5/s\"\n"
+    );
+    fs::write(&file, scenario).expect("writable");
+    let output = wsbench(&["run", text(&file), "--quiet", "--journal", text(&journal)]);
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = JournalReader::open(fs::File::open(&journal).expect("there")).expect("a journal");
+    let header = format!("{:?}", read.header());
+    assert!(header.contains("127.0.0.1:9") && !header.contains("sesame"), "{header}");
+    let (report, code) = judged(&journal);
+    assert!(matches!(code, Some(1 | 3)), "nobody was reached: {report:#}");
+    assert_eq!(report["summary"]["connections"]["failed"]["refused"], 3, "{report:#}");
+}
+
+#[test]
 fn a_killed_run_leaves_a_readable_journal() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut scenario = scaled("smoke.toml");
     scenario.phases.steady = Span::from_secs(60);
+    soon(&mut scenario);
     let (file, journal) = (directory.path().join("long.toml"), directory.path().join("long.wsj"));
     fs::write(&file, scenario.to_toml()).expect("writable");
     let mut child = Command::new(env!("CARGO_BIN_EXE_wsbench"))
@@ -189,7 +218,7 @@ fn a_killed_run_leaves_a_readable_journal() {
         // A look every ten milliseconds, at a file that grows by a block a second and shard.
         let _ = child.try_wait();
         std::thread::park_timeout(std::time::Duration::from_millis(10));
-        fs::metadata(&journal).is_ok_and(|meta| meta.len() > 4_000)
+        fs::metadata(&journal).is_ok_and(|meta| meta.len() > 5_000)
     });
     child.kill().expect("it runs");
     child.wait().expect("it ends");

@@ -78,7 +78,7 @@ fn attempt(args: &JudgeArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     if let Some(place) = &args.checks {
         (plan, facts) = with_checks(&plan, facts, other_checks(place, &plan.scenario)?);
     }
-    let report = judged(&args.journal, &Arc::new(plan), facts)?;
+    let report = judged(&args.journal, &Arc::new(plan), facts, header.shards)?;
     match args.format {
         Format::Text => print(&report::text::render(&report, &terminal.style)),
         Format::Json => print(&report::json::render(&report)),
@@ -99,10 +99,10 @@ fn what_was_run(place: &Path, header: &Header) -> Result<(Plan, Facts), Stopped>
 }
 
 /// The report of a journal. What is missing from it is a finding of its own.
-fn judged(place: &Path, plan: &Arc<Plan>, facts: Facts) -> Result<Report, Stopped> {
+fn judged(place: &Path, plan: &Arc<Plan>, facts: Facts, shards: u32) -> Result<Report, Stopped> {
     let folded = fold::fold(place, plan)?;
     let cost = folded.ending.trailer.as_ref().and_then(|trailer| serde_json::from_value(trailer.facts.clone()).ok());
-    let mut report = told(plan, &folded.account, &cost.unwrap_or_else(Cost::default), facts);
+    let mut report = told(plan, &folded.account, &cost.unwrap_or(Cost { shards, ..Cost::default() }), facts);
     if !folded.ending.missing.is_empty() || cost.is_none() {
         report.add_findings([incomplete(&folded)]);
     }

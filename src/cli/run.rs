@@ -157,9 +157,8 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let journal = args.journal.as_deref().map(|place| Keeping::open(place, args.force)).transpose()?;
     let (outcome, facts) = runtime.block_on(drive(args, terminal, &plan, started, journal.as_ref()))?;
     let report = told(&plan, &outcome.account, &outcome.cost, facts);
-    if let Some(journal) = journal {
-        journal.end(&outcome.cost)?;
-    }
+    // A journal that could not be finished must not keep the report back: it is told at the end.
+    let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
     if let Some(files) = files {
         write(files, &report)?;
     }
@@ -172,7 +171,7 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     if outcome.unreachable.is_some() {
         return Err(unreachable(&report));
     }
-    Ok(exit_of(report.verdict))
+    kept.map(|()| exit_of(report.verdict))
 }
 
 const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];
