@@ -33,7 +33,13 @@ pub(crate) fn run(scenario: &str, arguments: &[String]) -> Result<Ran, Failed> {
     let mut file = tempfile::NamedTempFile::with_suffix(".toml").map_err(&failed)?;
     file.write_all(scenario.as_bytes()).map_err(&failed)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
-    command.arg("run").arg(file.path()).args(["--format", "json", "--seed", "1"]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("run")
+        .arg(file.path())
+        .args(["--format", "json", "--seed", "1"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = Running::start(&mut command, "wsbench")?;
     let (Some(mut out), Some(err)) = (child.0.stdout.take(), child.0.stderr.take()) else {
         return Err(Failed("no pipes".into()));
@@ -117,7 +123,8 @@ impl Ran {
     pub(crate) fn verdict(&self) -> String {
         let verdict = self.report["verdict"].as_str().unwrap_or("none");
         let against = self.report["findings"].as_array().into_iter().flatten().filter(|f| f["outcome"] != "pass");
-        let against: Vec<_> = against.map(|f| format!("{} ({})", f["check"].as_str().unwrap_or(""), f["note"].as_str().unwrap_or(""))).collect();
+        let against: Vec<_> =
+            against.map(|f| format!("{} ({})", f["check"].as_str().unwrap_or(""), f["note"].as_str().unwrap_or(""))).collect();
         if against.is_empty() { verdict.to_owned() } else { format!("{verdict}: {}", against.join("; ")) }
     }
 

@@ -72,8 +72,17 @@ impl Bench {
         let mut command = match &self.floor {
             Some(path) => {
                 let mut command = Command::new(path);
-                let load = [("-c", clients), ("--port", port.into()), ("--senders", senders), ("--rate", rate), ("--size", size), ("--secs", secs)];
-                load.iter().for_each(|(flag, value)| drop(command.arg(flag).arg(value.to_string())));
+                let load = [
+                    ("-c", clients),
+                    ("--port", port.into()),
+                    ("--senders", senders),
+                    ("--rate", rate),
+                    ("--size", size),
+                    ("--secs", secs),
+                ];
+                for (flag, value) in load {
+                    command.arg(flag).arg(value.to_string());
+                }
                 command
             }
             None => {
@@ -204,9 +213,7 @@ fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
 
 /// Clients that only hold their connections.
 fn holding(clients: u32, connect_rate: u32, secs: u32, more: &str) -> String {
-    format!(
-        "name = \"held\"\n[clients]\ncount = {clients}\nconnect_rate = \"{connect_rate}/s\"\n[phases]\nsteady = \"{secs}s\"\n{more}"
-    )
+    format!("name = \"held\"\n[clients]\ncount = {clients}\nconnect_rate = \"{connect_rate}/s\"\n[phases]\nsteady = \"{secs}s\"\n{more}")
 }
 
 /// Memory per connection: the difference between many connections and few, so that what a run holds anyway is left out.
@@ -291,7 +298,9 @@ fn accuracy(bench: &Bench) -> Result<Vec<Line>, Failed> {
     let mut runs = Vec::new();
     for _ in 0..bench.repeat {
         let (server, _stalls) = match &bench.server {
-            Some(path) => (Server::start(Command::new(path).args(["broadcast", "--stall-ms", "500", "--stall-every-ms", "5000"]), "ws")?, None),
+            Some(path) => {
+                (Server::start(Command::new(path).args(["broadcast", "--stall-ms", "500", "--stall-every-ms", "5000"]), "ws")?, None)
+            }
             None => {
                 let server = Server::own(&[])?;
                 let stalls = Stalls::of(server.process.pid());

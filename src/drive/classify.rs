@@ -10,7 +10,7 @@ use crate::wire::stamp::Stamp;
 
 /// What a message turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A copy of a publication of this run that may be owed here.
     Copy(Stamp, Flaws),
     /// The server's greeting.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 
 /// What is expected, compiled once for all connections of a shard.
 #[derive(Debug)]
-pub(super) struct Expectations {
+pub struct Expectations {
     run: RunId,
     publishers: u32,
     sent_text: bool,
@@ -35,7 +35,9 @@ pub(super) struct Expectations {
 }
 
 impl Expectations {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// What a run of `plan` expects.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
         let checks = &plan.scenario.checks;
         let publish = plan.scenario.publish.as_ref();
         let beat = match checks.heartbeat.as_ref().map(|h| &h.beat) {
@@ -55,7 +57,8 @@ impl Expectations {
 
     /// Whether a message is a copy; `None` leaves it to [`Expectations::other`].
     #[inline]
-    pub(super) fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
+    #[must_use]
+    pub fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
         Some(match payload::recognise(message, text, self.sent_text, self.run) {
             Recognised::Copy(stamp, flaws) => {
                 if stamp.run != self.run {
@@ -76,7 +79,8 @@ impl Expectations {
     /// What a message without a stamp is. `greeting` is what this connection still waits for, if it does; `first` says
     /// that nothing came before.
     #[cold]
-    pub(super) fn other(&self, message: &[u8], greeting: Option<&Greeting>, first: bool) -> Kind {
+    #[must_use]
+    pub fn other(&self, message: &[u8], greeting: Option<&Greeting>, first: bool) -> Kind {
         if let Some(Greeting::Expected { matches, .. }) = greeting
             && matches.matches(message)
         {

@@ -26,6 +26,7 @@ use super::clock::Clock;
 use super::dial;
 use super::gauge::Gauge;
 use super::link::{self, Link, Reading, State};
+use super::slice::{self, Slice};
 use super::target::Target;
 use super::worker::WorkerCost;
 use super::{health, pacer};
@@ -34,6 +35,8 @@ use super::{health, pacer};
 const BUFFER: usize = 64 * 1024;
 /// Connection attempts a shard has under way at once; beyond it the ramp falls behind its timetable, which shows.
 const DIALLING: usize = 512;
+/// Tasks that run before the kernel is asked again what is ready, timers among it.
+const EVENT_INTERVAL: u32 = 31;
 /// How long closing handshakes may take before the rest is given up.
 const CLOSE_LIMIT: Span = Span::from_secs(5);
 /// Largest frame or message taken from a server.
@@ -89,6 +92,7 @@ pub(super) struct Shard {
     pub(super) gauge: Arc<Gauge>,
     pub(super) buffer: RefCell<Box<[u8]>>,
     pub(super) links: RefCell<Vec<Option<Rc<RefCell<Link>>>>>,
+    pub(super) slice: Slice,
     pub(super) closed_loop: bool,
     pub(super) protocol_beats: bool,
     /// Publishing is over, planned or not.
@@ -117,8 +121,9 @@ pub(super) fn run(start: Start) {
 }
 
 fn serve(start: Start) -> std::io::Result<Account> {
-    // A local runtime: the tasks of a `LocalSet` would be queued twice over, which a copy pays for.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(127).build_local(LocalOptions::default())?;
+    // A local runtime: the tasks of a `LocalSet` would be queued twice over, and timers would wait for sixty of them each time.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())?;
     let shard = Rc::new(Shard::new(&start));
     let result = runtime.block_on(shard.clone().main(start.directives, start.words));
     // Dropping the tasks closes what is still open and gives the books back.
@@ -150,6 +155,7 @@ impl Shard {
             gauge: start.gauge.clone(),
             buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()),
             links: RefCell::new(vec![None; own as usize]),
+            slice: Slice::default(),
             closed_loop: matches!(scenario.publish.as_ref().map(|p| &p.pace), Some(Pace::Closed { .. })),
             protocol_beats: scenario.checks.heartbeat.as_ref().is_some_and(|h| h.beat == Beat::ProtocolPing),
             stopped: Cell::new(false),
@@ -167,7 +173,7 @@ impl Shard {
     }
 
     /// Tells the books.
-    #[inline]
+    #[inline(always)]
     pub(super) fn observe(&self, event: Event<'_>) {
         self.ledger.borrow_mut().observe(event);
     }
@@ -212,6 +218,7 @@ impl Shard {
         words: mpsc::UnboundedSender<Word>,
     ) -> std::io::Result<()> {
         spawn_local(health::watch(self.clone()));
+        spawn_local(slice::next(self.clone()));
         while let Some(directive) = directives.recv().await {
             match directive {
                 Directive::Ramp { at } => {
