@@ -5,58 +5,22 @@ use std::sync::Arc;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use wsbench::account::{Account, Ledger, SendLog, Share};
-use wsbench::base::{ByteSize, ConnId, Instant, PublisherId, Rate, RunId, Seed, Seq, Span};
+use wsbench::base::{ConnId, Instant, PublisherId, RunId, Seed, Seq, Span};
 use wsbench::event::{Copy, Event, Flaws, Phase};
 use wsbench::plan::Plan;
-use wsbench::scenario::Scenario;
-use wsbench::scenario::model::{
-    Audience, Checks, ClientGroup, DeliveryCheck, Encoding, Greeting, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish,
-    Target,
-};
+use wsbench::scenario;
 
 fn main() {
     divan::main();
 }
 
 fn plan(clients: u32, publishers: u32) -> Arc<Plan> {
-    let rate = Rate::per_second(1_000).expect("above zero");
-    let scenario = Scenario {
-        name: "bench".into(),
-        description: None,
-        target: Target::BuiltIn,
-        groups: vec![ClientGroup {
-            name: "clients".into(),
-            count: clients,
-            connect_rate: rate,
-            connect_timeout: Span::from_secs(5),
-            greeting: Greeting::Any,
-            headers: Vec::new(),
-            subprotocols: Vec::new(),
-            insecure: false,
-        }],
-        publish: Some(Publish {
-            publishers,
-            pace: Pace::Constant { rate },
-            size: PayloadSize { min: ByteSize(128), max: ByteSize(128) },
-            encoding: Encoding::Text,
-            audience: Audience::All,
-        }),
-        phases: Phases { warm_up: Span::ZERO, steady: Span::from_secs(60), drain: Span::from_secs(5), ramp_limit: Span::from_secs(60) },
-        checks: Checks {
-            delivery: Some(DeliveryCheck { within: Span::from_secs(1) }),
-            duplicate: true,
-            order: Some(OrderScope::Publisher),
-            integrity: true,
-            stray: true,
-            latency: Vec::new(),
-            pong: None,
-            heartbeat: None,
-            survival: true,
-            connect: None,
-            instrument: InstrumentCheck { late_send: Span::from_millis(10), max_late_share: 0.01, max_loop_lag: Span::from_millis(50) },
-        },
-    };
-    Arc::new(Plan { scenario: Arc::new(scenario), seed: Seed(1), run: RunId(1), connections: clients, publishers })
+    let text = format!(
+        "name = \"bench\"\n[clients]\ncount = {clients}\n[publish]\npublishers = {publishers}\npace = \"1000/s\"\nsize = \"128B\"\n\
+         [phases]\nwarm_up = \"0s\"\nsteady = \"60s\"\n[checks.delivery]\nwithin = \"1s\"\n"
+    );
+    let scenario = scenario::parse(&text, "bench.toml").expect("a scenario");
+    Arc::new(Plan { run: RunId(1), ..Plan::new(Arc::new(scenario), Seed(1)) })
 }
 
 /// Books of one of two shards with everybody there and the steady state begun.

@@ -36,13 +36,6 @@ impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
-
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw) {
-            // A process that is gone needs no signal.
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-    }
 }
 
 impl Drop for Running {

@@ -80,7 +80,9 @@ impl Bench {
                     ("--size", size),
                     ("--secs", secs),
                 ];
-                load.iter().for_each(|(flag, value)| drop(command.arg(flag).arg(value.to_string())));
+                for (flag, value) in load {
+                    command.arg(flag).arg(value.to_string());
+                }
                 command
             }
             None => {

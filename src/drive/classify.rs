@@ -10,7 +10,7 @@ use crate::wire::stamp::Stamp;
 
 /// What a message turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A copy of a publication of this run that may be owed here.
     Copy(Stamp, Flaws),
     /// The server's greeting.
@@ -25,15 +25,9 @@ pub(super) enum Kind {
     Nothing,
 }
 
-/// Whether a dialect is none: messages are relayed as they are, with the opcode they were sent with. Then the hot path looks at
-/// nothing but the message's first bytes.
-fn is_relay(dialect: &Dialect, sent: Encoding) -> bool {
-    *dialect == Dialect { receive: Some(sent), ..Dialect::default() } || *dialect == Dialect::default()
-}
-
 /// What is expected, compiled once for all connections of a shard.
 #[derive(Debug)]
-pub(super) struct Expectations {
+pub struct Expectations {
     run: RunId,
     publishers: u32,
     sent_text: bool,
@@ -46,7 +40,9 @@ pub(super) struct Expectations {
 }
 
 impl Expectations {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// What a run of `plan` expects.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
         let scenario = &plan.scenario;
         let beat = match scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref()) {
             Some(Beat::Message(matcher)) => matcher.clone(),
@@ -63,7 +59,7 @@ impl Expectations {
             publishers: plan.publishers,
             sent_text: sent == Encoding::Text,
             everyone,
-            dialect: (!is_relay(&scenario.dialect, sent)).then(|| scenario.dialect.clone()),
+            dialect: (!scenario.dialect.is_plain(sent)).then(|| scenario.dialect.clone()),
             pong: scenario.checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
             beat,
         }
@@ -71,7 +67,8 @@ impl Expectations {
 
     /// Whether a message of a server that relays is a copy; `None` leaves it to [`Expectations::other`].
     #[inline]
-    pub(super) fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
+    #[must_use]
+    pub fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
         match payload::recognise(message, text, self.sent_text, self.run) {
             Recognised::Nothing => None,
             recognised => Some(self.judge(plan, conn, recognised)),
@@ -147,7 +144,8 @@ impl Expectations {
     /// What a message without a stamp is. `greeting` is what this connection still waits for, if it does; `first` says
     /// that nothing came before.
     #[cold]
-    pub(super) fn other(&self, message: &[u8], greeting: Option<&Greeting>, first: bool) -> Kind {
+    #[must_use]
+    pub fn other(&self, message: &[u8], greeting: Option<&Greeting>, first: bool) -> Kind {
         if let Some(Greeting::Expected { matches, .. }) = greeting
             && matches.matches(message)
         {

@@ -27,6 +27,11 @@ use super::talk::{Talk, Todo};
 
 /// Bytes a server may leave unread before further publications on this connection are dropped (and counted).
 const OUTBOX_LIMIT: usize = 4 << 20;
+/// Reads in a row of a connection that has more and more to read; then the others have their turn. (A read that fills the buffer
+/// ends the turn; TLS gives a record at a time.)
+const TURN: u32 = 4;
+/// Bytes of publications that may wait for one another to go out in one write.
+const TOGETHER: usize = 16 << 10;
 /// Longest sample of an unexpected message kept.
 const SAMPLE: usize = 256;
 /// Protocol pings of ours carry this and a number, so that their pongs are known.
@@ -202,12 +207,25 @@ impl Link {
 
     /// Appends a frame whose payload `write` makes, and sends what the socket takes.
     pub(super) fn send_with(&mut self, opcode: Opcode, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.queue_with(opcode, len, write);
+        self.flush();
+    }
+
+    /// Sends what the socket takes of what was queued.
+    pub(super) fn flush(&mut self) {
+        self.io.flush();
+    }
+
+    /// Appends a frame whose payload `write` makes; [`Link::flush`] is to follow at once.
+    pub(super) fn queue_with(&mut self, opcode: Opcode, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let mask = self.session.next_mask();
         let start = frame::begin_client(&mut self.io.out, opcode, len, mask);
         write(&mut self.io.out);
         debug_assert_eq!(self.io.out.len() - start, len, "the header announced another length");
         frame::apply_mask(&mut self.io.out[start..], mask);
-        self.io.flush();
+        if self.io.out.len() - self.io.written > TOGETHER {
+            self.flush();
+        }
     }
 
     /// Sends a ping of `level` and returns its number.
@@ -531,6 +549,10 @@ impl Future for Reading {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shard = &*self.shard;
+        if shard.slice.is_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let link = &mut *self.link.borrow_mut();
         if !link.io.waker.will_wake(cx.waker()) {
             link.io.waker.clone_from(cx.waker());
@@ -539,7 +561,7 @@ impl Future for Reading {
             link.io.poll_flush(cx);
         }
         let mut buffer = shard.buffer.borrow_mut();
-        loop {
+        for _ in 0..TURN {
             if link.session.state == State::Ended {
                 return Poll::Ready(());
             }
@@ -548,8 +570,12 @@ impl Future for Reading {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     let at = shard.clock.now();
+                    shard.slice.reading(at);
                     if !link.on_bytes(shard, at, read.filled()) {
                         return Poll::Ready(());
+                    }
+                    if read.remaining() == 0 {
+                        break;
                     }
                 }
                 Poll::Ready(result) => {
@@ -558,6 +584,8 @@ impl Future for Reading {
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::account::{Account, SendLog};
+use crate::account::{Account, Connections, SendLog};
 use crate::base::Span;
 use crate::event::Phase;
 use crate::plan::Plan;
@@ -130,7 +130,7 @@ pub async fn run(
     let before = host::memory_resident().unwrap_or(0);
     let ramp = ramp(&plan, &crew, &mut watcher).await;
     let ramp_memory = host::memory_resident().unwrap_or(0).saturating_sub(before);
-    let mut unreachable = None;
+    let mut hopeless = false;
     match ramp {
         Ramp::Ready => {
             publish(&plan, &crew, &mut watcher).await;
@@ -139,9 +139,8 @@ pub async fn run(
         }
         Ramp::Stopped(reason) => crew.tell(&Directive::Interrupt { at: clock.now(), reason: reason.into() }),
         Ramp::Unreachable => {
-            let reason = "no client could connect";
-            unreachable = Some(reason.to_owned());
-            crew.tell(&Directive::Interrupt { at: clock.now(), reason: reason.into() });
+            hopeless = true;
+            crew.tell(&Directive::Interrupt { at: clock.now(), reason: "no client could connect".into() });
         }
     }
     watcher.enter(Phase::Close, &crew);
@@ -155,7 +154,19 @@ pub async fn run(
         steal_share: host::steal_share(steal, host::steal_ticks()),
         server_inside,
     };
+    let unreachable = hopeless.then(|| why_unreachable(&settled.account.connections));
     Ok(Outcome { account: settled.account, lost: settled.lost, unreachable, cost })
+}
+
+/// The causes in words, ours told apart from the server's.
+fn why_unreachable(connections: &Connections) -> String {
+    let causes: Vec<_> = connections.failed.iter().map(|(cause, n)| format!("{n} × {cause}")).collect();
+    let ours = if connections.failed_here > 0 {
+        "; local_limit is a limit of this machine (addresses, ports, open files), not the server's doing"
+    } else {
+        ""
+    };
+    format!("no client could connect ({}{ours})", causes.join(", "))
 }
 
 /// How the ramp ended.

@@ -31,6 +31,7 @@ use super::dial;
 use super::gauge::Gauge;
 use super::http::{Answer, Http};
 use super::link::{self, Link, Reading, State};
+use super::slice::{self, Slice};
 use super::talk::{self, Errand, Talk};
 use super::target::{Parts, Target, Trust};
 use super::worker::WorkerCost;
@@ -42,6 +43,8 @@ const BUFFER: usize = 64 * 1024;
 const DIALLING: usize = 512;
 /// Publications over HTTP a shard has under way at once; further ones are dropped and counted.
 const REQUESTS: usize = 1024;
+/// Tasks that run before the kernel is asked again what is ready, timers among it.
+const EVENT_INTERVAL: u32 = 31;
 /// How long closing handshakes may take before the rest is given up.
 const CLOSE_LIMIT: Span = Span::from_secs(5);
 /// Largest frame or message taken from a server.
@@ -100,6 +103,7 @@ pub(super) struct Shard {
     pub(super) gauge: Arc<Gauge>,
     pub(super) buffer: RefCell<Box<[u8]>>,
     pub(super) links: RefCell<Vec<Option<Rc<RefCell<Link>>>>>,
+    pub(super) slice: Slice,
     pub(super) closed_loop: bool,
     /// Publishing is over, planned or not.
     pub(super) stopped: Cell<bool>,
@@ -139,8 +143,9 @@ pub(super) fn run(start: Start) {
 }
 
 fn serve(start: Start) -> std::io::Result<Account> {
-    // A local runtime: the tasks of a `LocalSet` would be queued twice over, which a copy pays for.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(127).build_local(LocalOptions::default())?;
+    // A local runtime: the tasks of a `LocalSet` would be queued twice over, and timers would wait for sixty of them each time.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())?;
     let shard = Rc::new(Shard::new(&start)?);
     if let Some(place) = &start.journal {
         // Every block is one write at the end of the file, so shards and processes need no lock to share it.
@@ -185,6 +190,7 @@ impl Shard {
             gauge: start.gauge.clone(),
             buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()),
             links: RefCell::new(vec![None; own as usize]),
+            slice: Slice::default(),
             closed_loop: matches!(scenario.publish.as_ref().map(|p| &p.pace), Some(Pace::Closed { .. })),
             stopped: Cell::new(false),
             returned: RefCell::new(VecDeque::new()),
@@ -210,7 +216,7 @@ impl Shard {
     }
 
     /// Tells the books.
-    #[inline]
+    #[inline(always)]
     pub(super) fn observe(&self, event: Event<'_>) {
         if let Some(journal) = &mut *self.journal.borrow_mut() {
             journal.event(&event);
@@ -296,6 +302,7 @@ impl Shard {
     ) -> std::io::Result<()> {
         spawn_local(health::watch(self.clone()));
         spawn_local(talk::run_errands(self.clone()));
+        spawn_local(slice::next(self.clone()));
         while let Some(directive) = directives.recv().await {
             match directive {
                 Directive::Ramp { at } => {

@@ -33,6 +33,10 @@ pub const COMMAND: &str = "worker";
 /// From gauge reading to gauge reading.
 const READING: Duration = Duration::from_millis(20);
 
+/// A worker that says nothing for so long is lost: it reads its gauges out every 20 ms, and settling its books takes seconds at
+/// most. Stopped, starved or stuck, it must not hold up the run.
+const SILENCE: Duration = Duration::from_secs(15);
+
 /// What a worker is told before anything else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Orders {
@@ -107,7 +111,10 @@ async fn speak(mut to: ChildStdin, orders: Orders, mut directives: mpsc::Unbound
 
 async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gauge: Arc<Gauge>, words: mpsc::UnboundedSender<Word>) {
     let reason = loop {
-        match pipe::read::<Said>(&mut from).await {
+        let Ok(said) = tokio::time::timeout(SILENCE, pipe::read::<Said>(&mut from)).await else {
+            break format!("it said nothing for {SILENCE:?}");
+        };
+        match said {
             Ok(Some(Said::Reading(reading))) => gauge.show(&reading),
             Ok(Some(Said::Log(log))) => drop(words.send(Word::Log(log))),
             Ok(Some(Said::Settled(account, cost))) => {
