@@ -16,6 +16,10 @@ const MARKS: usize = 8;
 /// Ring entries over all publishers.
 const RING: usize = 1 << 16;
 
+/// Ring entries of one publisher: its publications on their way at once, a burst or a stalled server's queue. What is more leaves
+/// the ring and comes back by a slow road.
+const DEEPEST: usize = 4096;
+
 /// One shard's view of one publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Spread {
@@ -99,7 +103,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(publishers: u32, shard: u32) -> Self {
-        let depth = (RING / publishers.max(1) as usize).clamp(4, 64);
+        let depth = (RING / publishers.max(1) as usize).clamp(4, DEEPEST);
         let depth = 1 << depth.ilog2();
         Self { slots: vec![None; publishers as usize * depth as usize], depth, shard, ranks: 0, done: BTreeMap::new() }
     }

@@ -8,6 +8,10 @@ use crate::base::Span;
 use crate::event::{DropCause, Phase};
 use crate::plan::Plan;
 
+/// How many times the limit on event-loop lag (a percentile) a single lag may be before the loop counts as having stood still:
+/// one stop of seconds in a long run is less than one reading in a hundred, and spoils every latency of those seconds.
+const STOOD_STILL: u64 = 5;
+
 /// A shard that used more of its core than this had no room left.
 const SATURATED: f64 = 0.95;
 
@@ -41,6 +45,12 @@ pub(super) fn unfit(plan: &Plan, account: &Account) -> Vec<String> {
         reasons.push(format!(
             "the event loop woke up to {p99} late (p99; {} is allowed): use more threads, fewer clients or a less busy machine.",
             limits.max_loop_lag
+        ));
+    }
+    let longest = Span::from_nanos(lag.max());
+    if longest > limits.max_loop_lag.times(STOOD_STILL) {
+        reasons.push(format!(
+            "the event loop stood still for {longest} at least once: something stopped or starved wsbench; use a machine that does nothing else."
         ));
     }
     let busiest = account.health.shards.iter().map(|(shard, cpu)| (ShardCpu::busy(cpu), shard)).max_by(|a, b| a.0.total_cmp(&b.0));

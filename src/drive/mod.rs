@@ -6,6 +6,7 @@
 //! shard.rs     one thread, one current-thread runtime, one ledger; nothing is shared on the receive path
 //!   dial.rs      TCP, TLS and the opening handshake → a Stream
 //!   link.rs      one open connection: reads into the shard's buffer, writes from its own outbox
+//!   slice.rs     reading in slices, so that a flood of copies does not hold up the timetable
 //!   classify.rs  what a received message is
 //!   pacer.rs     publications and pings on their planned instants
 //! crew.rs      the shards of a run, in this process or in workers, told and heard alike
@@ -20,17 +21,21 @@ mod dial;
 mod gauge;
 mod health;
 pub mod host;
+mod http;
 pub mod limits;
 mod link;
 mod pacer;
 mod pipe;
 mod run;
 mod shard;
+mod slice;
 mod stream;
+mod talk;
 pub mod target;
 mod tls;
 pub mod worker;
 
+pub use classify::{Expectations, Kind};
 pub use gauge::Progress;
 pub use run::{Cost, DriveError, Options, Outcome, Stop, run};
 pub use target::Target;

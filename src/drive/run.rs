@@ -2,11 +2,13 @@
 //! a time in hope. Every wait has a limit, and reaching it is told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::account::{Account, SendLog};
+use crate::account::{Account, Connections, SendLog};
 use crate::base::Span;
 use crate::event::Phase;
 use crate::plan::Plan;
@@ -41,8 +43,21 @@ pub struct Options {
     pub urls: Vec<(String, Trust)>,
     /// Source addresses, taken in turn; empty: the system chooses.
     pub sources: Vec<IpAddr>,
+    /// Where worker processes find the files the scenario names.
+    pub folder: PathBuf,
     /// The built-in server runs in this process.
     pub server_inside: bool,
+    /// A journal whose header is written: every shard appends its blocks.
+    pub journal: Option<PathBuf>,
+}
+
+impl Options {
+    /// Over how many shards `connections` are spread, all processes together.
+    #[must_use]
+    pub fn shards(&self, connections: u32) -> u32 {
+        let workers = self.processes.min(connections);
+        if workers == 0 { self.threads.clamp(1, connections) } else { workers * self.threads.clamp(1, connections.div_ceil(workers)) }
+    }
 }
 
 /// Asked for from outside (Ctrl-C): true once the run is to come to an orderly end.
@@ -62,7 +77,7 @@ pub struct Outcome {
 }
 
 /// What the run cost, as the system tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
     /// Threads that drove connections.
     pub shards: u32,
@@ -115,7 +130,7 @@ pub async fn run(
     let before = host::memory_resident().unwrap_or(0);
     let ramp = ramp(&plan, &crew, &mut watcher).await;
     let ramp_memory = host::memory_resident().unwrap_or(0).saturating_sub(before);
-    let mut unreachable = None;
+    let mut hopeless = false;
     match ramp {
         Ramp::Ready => {
             publish(&plan, &crew, &mut watcher).await;
@@ -124,9 +139,8 @@ pub async fn run(
         }
         Ramp::Stopped(reason) => crew.tell(&Directive::Interrupt { at: clock.now(), reason: reason.into() }),
         Ramp::Unreachable => {
-            let reason = "no client could connect";
-            unreachable = Some(reason.to_owned());
-            crew.tell(&Directive::Interrupt { at: clock.now(), reason: reason.into() });
+            hopeless = true;
+            crew.tell(&Directive::Interrupt { at: clock.now(), reason: "no client could connect".into() });
         }
     }
     watcher.enter(Phase::Close, &crew);
@@ -140,7 +154,19 @@ pub async fn run(
         steal_share: host::steal_share(steal, host::steal_ticks()),
         server_inside,
     };
+    let unreachable = hopeless.then(|| why_unreachable(&settled.account.connections));
     Ok(Outcome { account: settled.account, lost: settled.lost, unreachable, cost })
+}
+
+/// The causes in words, ours told apart from the server's.
+fn why_unreachable(connections: &Connections) -> String {
+    let causes: Vec<_> = connections.failed.iter().map(|(cause, n)| format!("{n} × {cause}")).collect();
+    let ours = if connections.failed_here > 0 {
+        "; local_limit is a limit of this machine (addresses, ports, open files), not the server's doing"
+    } else {
+        ""
+    };
+    format!("no client could connect ({}{ours})", causes.join(", "))
 }
 
 /// How the ramp ended.

@@ -72,12 +72,12 @@ impl Stamp {
     }
 
     /// Reads a stamp; `None` unless every character is as written.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn decode(text: &[u8; STAMP_LEN]) -> Option<Read> {
         let words = words(text);
         let checksum = checksum(&words);
-        if words[0] >> 32 != MAGIC_WORD || hex8(words[7]) != checksum || words[7] != put_hex8(checksum) {
+        if words[0] >> 32 != MAGIC_WORD || words[7] != put_hex8(checksum) {
             return None;
         }
         Some(Read { stamp: fields(&words), checksum })
@@ -112,13 +112,13 @@ pub fn repair(text: &[u8; STAMP_LEN]) -> Option<Read> {
 
 const MAGIC_WORD: u64 = u32::from_be_bytes(MAGIC) as u64;
 
-#[inline]
+#[inline(always)]
 fn words(text: &[u8; STAMP_LEN]) -> [u64; 8] {
     let (chunks, _) = text.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_be_bytes(chunks[i]))
 }
 
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the fields are cut out of wider words on purpose")]
 fn fields(words: &[u64; 8]) -> Stamp {
     let n: [u64; 7] = std::array::from_fn(|i| u64::from(hex8(words[i])));
