@@ -32,7 +32,9 @@ pub(crate) fn frames(bytes: &[u8]) {
     let (ours, violation) = read_ours([bytes].into_iter());
     let (theirs, broken) = read_theirs(bytes);
     for (at, (our, their)) in ours.iter().zip(&theirs).enumerate() {
-        assert_eq!(our, their, "message {at}");
+        // Code 1014 was registered after tungstenite's list was written; it takes it for a violation, which it does not tell.
+        let registered_later = (our, their) == (&Seen::Close(Some(1014)), &Seen::Close(Some(1002)));
+        assert!(our == their || registered_later, "message {at}: we read {our:?}, tungstenite {their:?}");
     }
     match broken {
         // It looks at every fragment of a text as it comes, we at the whole: until that has come we give no text.
