@@ -104,7 +104,7 @@ impl Bench {
             let server = self.server()?;
             floor.push(self.floor(server.port, load.clients, load.publishers, load.rate, load.size)?);
             let server = self.server()?;
-            let ran = ours::run(&load.scenario(self.seconds(10)), &server.url())?;
+            let ran = ours::run(&load.scenario(self.seconds(10)), &server.one_thread())?;
             ours.push(ran.copies_per_cpu_second());
             runs.push(ran);
         }
@@ -165,6 +165,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Arguments of a run by one thread, as the floor client is one.
+    fn one_thread(&self) -> Vec<String> {
+        [self.url(), vec!["--threads".into(), "1".into()]].concat()
+    }
+}
+
 fn ratio(ours: &[f64], floor: &[f64]) -> Vec<f64> {
     ours.iter().zip(floor).map(|(a, b)| a / b).collect()
 }
@@ -204,7 +211,7 @@ fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
     let mut runs = Vec::new();
     for _ in 0..bench.repeat {
         let server = bench.server()?;
-        let ran = ours::run(&scenario, &server.url())?;
+        let ran = ours::run(&scenario, &server.one_thread())?;
         samples.push(ran.copies_per_cpu_second());
         runs.push(ran);
     }
@@ -224,7 +231,7 @@ fn memory_per_connection(bench: &Bench, server: &dyn Fn() -> Result<Server, Fail
         let mut held = [0.0; 2];
         for (held, clients) in held.iter_mut().zip([few, many]) {
             let server = server()?;
-            let ran = ours::run(&holding(clients, rate, 2, ""), &[server.url(), vec!["--threads".into(), "1".into()]].concat())?;
+            let ran = ours::run(&holding(clients, rate, 2, ""), &server.one_thread())?;
             #[expect(clippy::cast_precision_loss, reason = "a figure")]
             let memory = ran.marks.get("drain").map_or(f64::NAN, |mark| mark.memory as f64);
             *held = memory;
@@ -248,7 +255,7 @@ fn connects(bench: &Bench) -> Result<Vec<Line>, Failed> {
     let (mut rate, mut cost) = (Vec::new(), Vec::new());
     for _ in 0..bench.repeat {
         let server = bench.server()?;
-        let ran = ours::run(&holding(clients, 100_000, 1, ""), &[server.url(), vec!["--threads".into(), "1".into()]].concat())?;
+        let ran = ours::run(&holding(clients, 100_000, 1, ""), &server.one_thread())?;
         rate.push(ran.number("summary.rates.connects_per_s"));
         cost.push(ran.cpu("ramp", "warm-up") * 1e6 / f64::from(clients));
     }
