@@ -98,8 +98,8 @@ impl Bench {
     }
 
     /// Ours and the floor by turns, with one load.
-    fn beside_floor(&self, load: &Load) -> Result<(Vec<f64>, Vec<f64>, Vec<Ran>), Failed> {
-        let (mut ours, mut floor, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    fn beside_floor(&self, load: &Load) -> Result<Beside, Failed> {
+        let Beside { mut ours, mut floor, mut runs } = Beside::default();
         for _ in 0..self.repeat {
             let server = self.server()?;
             floor.push(self.floor(server.port, load.clients, load.publishers, load.rate, load.size)?);
@@ -108,8 +108,16 @@ impl Bench {
             ours.push(ran.copies_per_cpu_second());
             runs.push(ran);
         }
-        Ok((ours, floor, runs))
+        Ok(Beside { ours, floor, runs })
     }
+}
+
+/// Ours and the floor, copies per CPU second, sample by sample.
+#[derive(Default)]
+struct Beside {
+    ours: Vec<f64>,
+    floor: Vec<f64>,
+    runs: Vec<Ran>,
 }
 
 /// A broadcast load with every check on that the server can meet.
@@ -184,7 +192,7 @@ fn verdicts(runs: &[Ran]) -> String {
 }
 
 fn against_floor(bench: &Bench, load: &Load, bar: f64) -> Result<Vec<Line>, Failed> {
-    let (ours, floor, runs) = bench.beside_floor(load)?;
+    let Beside { ours, floor, runs } = bench.beside_floor(load)?;
     Ok(vec![
         Line::new("ours ÷ floor, copies per CPU second", "", Bar::AtLeast(bar), ratio(&ours, &floor)).note(verdicts(&runs)),
         Line::new("ours", "copies/CPU-s", Bar::Stated, ours),
