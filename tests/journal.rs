@@ -19,7 +19,7 @@ fn header(shards: u32) -> Header {
 }
 
 fn trailer() -> Trailer {
-    Trailer { settled: Some(Instant::from_nanos(5)), facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
+    Trailer { facts: serde_json::json!({ "steal_share": 0.123_456_789_012_345_67 }) }
 }
 
 /// The journal of these events, each with its shard.
@@ -133,6 +133,7 @@ fn life() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant(), failure, text()).prop_map(|(conn, at, cause, detail)| Event::ConnectFailed { conn, at, cause, detail }),
         (conn(), instant(), any::<u64>()).prop_map(|(conn, at, span)| Event::Opened { conn, at, handshake: Span::from_nanos(span) }),
         (conn(), instant(), bytes()).prop_map(|(conn, at, text)| Event::Greeting { conn, at, text }),
+        (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Ready { conn, at }),
         (conn(), instant(), text()).prop_map(|(conn, at, detail)| Event::NotReady { conn, at, detail }),
         (conn(), instant(), closure, text()).prop_map(|(conn, at, closure, detail)| Event::Closed { conn, at, closure, detail }),
@@ -163,6 +164,16 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant()).prop_map(|(conn, at)| Event::Beat { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
+        (conn(), instant()).prop_map(|(conn, at)| Event::NoSubprotocol { conn, at }),
+        (conn(), instant(), any::<u64>()).prop_map(|(conn, at, key)| Event::Item { conn, at, key }),
+        (any::<u32>(), any::<u32>(), instant(), any::<u16>()).prop_map(|(publisher, seq, at, status)| Event::Answered {
+            publisher: PublisherId(publisher),
+            seq: Seq(seq),
+            at,
+            status,
+            took: Span::from_nanos(seq.into()),
+            detail: "no",
+        }),
         (instant(), health).prop_map(|(at, reading)| Event::Health { at, reading }),
         (instant(), text()).prop_map(|(at, detail)| Event::Interrupted { at, detail }),
     ]

@@ -1,5 +1,7 @@
 //! Golden files: every renderer on one fixed report. `UPDATE_GOLDEN=1 cargo test --test report` rewrites them.
 
+#[path = "report/cli.rs"]
+mod command_line;
 #[path = "report/compare.rs"]
 mod comparisons;
 #[path = "report/fixture.rs"]
@@ -118,6 +120,8 @@ fn machine_readable_reports() {
     golden("silent.html", &report::html::render(&fixture::silent()));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
+    golden("report.schema.json", &format!("{:#}\n", report::json_schema()));
+    golden("prometheus.md", &report::prometheus::docs());
     golden("metrics.md", &report::metric::docs());
 }
 
@@ -177,4 +181,84 @@ fn a_failed_threshold_turns_the_verdict() {
     let finding = "delivery.p99 < 1us".parse::<Threshold>().expect("parses").judge(&report);
     report.add_findings([finding]);
     assert_eq!((report.verdict, report.exit_code), (Outcome::Fail, 1));
+}
+
+#[test]
+fn real_output_is_valid_by_the_published_schema_and_the_schema_can_refuse() {
+    let validator = jsonschema::validator_for(&report::json_schema()).expect("it is a schema");
+    for report in [fixture::mixed(), fixture::good(), fixture::silent()] {
+        let value: serde_json::Value = serde_json::from_str(&report::json::render(&report)).expect("it is JSON");
+        let errors: Vec<_> = validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        for (pointer, broken) in [
+            ("/schema", serde_json::json!("wsbench.report/2")),
+            ("/verdict", serde_json::json!("maybe")),
+            ("/findings/0/outcome", serde_json::json!("passed")),
+            ("/findings/0/population", serde_json::json!(-1)),
+            ("/summary/copies/owed", serde_json::json!("many")),
+            ("/summary/spread/first/hdr_base64", serde_json::json!(7)),
+        ] {
+            let mut value = value.clone();
+            *value.pointer_mut(pointer).expect(pointer) = broken;
+            assert!(!validator.is_valid(&value), "{pointer}");
+        }
+        let mut value = value.clone();
+        value.as_object_mut().expect("an object").remove("findings");
+        assert!(!validator.is_valid(&value), "findings are required");
+    }
+}
+
+#[test]
+fn the_dashboard_asks_only_for_metrics_there_are_and_leaves_none_out() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ci/grafana/wsbench.json");
+    let dashboard = std::fs::read_to_string(path).expect("it is shipped");
+    let _: serde_json::Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    let asked: std::collections::BTreeSet<&str> = dashboard
+        .match_indices("wsbench_")
+        .map(|(at, _)| dashboard[at..].split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+        .map(|name| name.strip_suffix("_bucket").unwrap_or(name))
+        .collect();
+    let shown =
+        |name: &str| !matches!(name, "wsbench_run_elapsed_seconds" | "wsbench_publications_planned" | "wsbench_connections_opened_total");
+    let known: std::collections::BTreeSet<&str> =
+        report::prometheus::METRICS.iter().map(|row| row.name).filter(|name| shown(name)).collect();
+    assert_eq!(asked, known);
+}
+
+#[test]
+fn the_page_of_ten_minutes_is_below_a_megabyte() {
+    let mut report = fixture::mixed();
+    let row = report.summary.timeline.rows[7].clone();
+    report.summary.timeline.rows = (0..610)
+        .map(|n| {
+            // Every cell is as long as cells get.
+            let ns = |least: u64| Some(least + n * 1_234_567 % 999_983);
+            wsbench::measure::TimelineRow {
+                at_ns: n * 1_000_000_000,
+                delivery_p50_ns: ns(9_100_000),
+                delivery_p99_ns: ns(19_100_000),
+                delivery_max_ns: ns(991_100_000),
+                send_lag_max_ns: ns(1_100_000),
+                loop_lag_max_ns: ns(59_100_000),
+                pong_p50_ns: ns(1_100_000),
+                pong_p99_ns: ns(11_100_000),
+                pong_max_ns: ns(111_100_000),
+                beat_min_ns: ns(4_901_100_000),
+                beat_p50_ns: ns(4_981_100_000),
+                beat_max_ns: ns(5_011_100_000),
+                copies: 50_000 - n % 17,
+                missing: n % 3,
+                ..row.clone()
+            }
+        })
+        .collect();
+    let publication = report.summary.spread.series[3];
+    report.summary.spread.series =
+        (0..2_000).map(|n| wsbench::measure::PublicationSpread { planned_ns: n * 305_123_457, seq: n as u32, ..publication }).collect();
+    let html = report::html::render(&report);
+    assert!(html.len() < 1_000_000, "{} bytes", html.len());
+    if let Some(path) = std::env::var_os("LONG_PAGE") {
+        std::fs::write(&path, html).expect("it is writable");
+        std::fs::write(PathBuf::from(path).with_extension("json"), report::json::render(&report)).expect("it is writable");
+    }
 }

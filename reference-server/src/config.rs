@@ -93,6 +93,9 @@ pub struct ServerConfig {
     /// How long a closing client may take before its socket is dropped.
     #[serde(with = "units::text")]
     pub close_timeout: Duration,
+    /// How long a client may take nothing of what waits for it before it is given up as dead.
+    #[serde(with = "units::text")]
+    pub write_timeout: Duration,
     /// Sub-protocols this server speaks; the first one a client offers is selected. None: none is ever selected.
     pub subprotocols: Vec<String>,
     /// Whether each request path is a room of its own, whose messages stay in it.
@@ -125,6 +128,7 @@ impl Default for ServerConfig {
             max_connections: 1_000_000,
             handshake_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
             subprotocols: Vec::new(),
             rooms: false,
             deflate: false,

@@ -12,8 +12,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
 use crate::counters;
+use crate::deflate::Inflater;
 use crate::fault::{self, Argument, Kind};
 use crate::handshake::{self, Answer, MAX_HEAD, Page, Refusal, Status, Upgrade};
+use crate::inlet::{Inlet, Limits};
 use crate::peer::Peer;
 use crate::session::Session;
 use crate::shard::Shard;
@@ -76,16 +78,19 @@ async fn open(shard: &Rc<Shard>, transport: Transport, upgrade: &Upgrade, read_a
     let Some(index) = shard.shared.admit() else { return refuse(shard, transport, &full).await };
     let _presence = shard.enter();
     let room = shard.shared.config.rooms.then(|| upgrade.path.as_str().into());
-    let mut peer = Peer::new(index, transport, shard.shared.config.outbox, room);
+    let mut peer = Peer::new(index, transport, shard.shared.config.outbox, room, upgrade.deflate.as_ref().map(|agreed| agreed.server_bits));
     if faulty {
         peer.queue(fault::tampered_response(shard, index, upgrade).into());
         peer = fault::with_lane(shard, peer);
     } else {
         peer.queue(upgrade.response().into());
     }
-    let mut session = Session::open(Rc::clone(shard), Rc::new(peer), read_ahead).await;
+    let config = &shard.shared.config;
+    let limits = Limits { frame: config.max_frame as u64, message: config.max_message as u64 };
+    let inflater = upgrade.deflate.as_ref().map(|agreed| Inflater::new(agreed.client_stands_alone));
+    let inlet = Inlet::new(limits, inflater);
+    let mut session = Session::open(Rc::clone(shard), Rc::new(peer), inlet, read_ahead).await;
     poll_fn(|cx| session.poll(cx)).await;
-    shard.shared.release();
 }
 
 /// Holds a request up, or answers it with a refusal, as a faulty server is asked to.

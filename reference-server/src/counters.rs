@@ -46,7 +46,7 @@ macro_rules! counters {
 
 counters! {
     connections: "counter", "wsbench_server_connections_total", "WebSocket connections opened";
-    open: "gauge", "wsbench_server_connections_open", "WebSocket connections open now";
+    open: "gauge", "wsbench_server_connections_open", "WebSocket connections held now, those still closing included";
     accepted: "counter", "wsbench_server_sockets_accepted_total", "TCP connections accepted";
     refused: "counter", "wsbench_server_handshakes_refused_total", "Requests answered without an upgrade, health and metrics pages not counted";
     http: "counter", "wsbench_server_http_pages_total", "Health and metrics pages served";
@@ -55,7 +55,7 @@ counters! {
     copies_out: "counter", "wsbench_server_copies_sent_total", "Copies of messages handed to clients' sockets or outboxes";
     copies_dropped: "counter", "wsbench_server_copies_dropped_total", "Copies dropped because an outbox was full, or its client was closed for it";
     closed_slow: "counter", "wsbench_server_closed_slow_total", "Clients closed because their outbox was full";
-    closed_dead: "counter", "wsbench_server_closed_dead_total", "Clients dropped because they did not answer a protocol ping";
+    closed_dead: "counter", "wsbench_server_closed_dead_total", "Clients dropped because they did not answer a protocol ping or took nothing for the write timeout";
     closed_violation: "counter", "wsbench_server_closed_violation_total", "Clients closed for breaking the protocol or a limit (1002, 1007, 1009)";
     heartbeats: "counter", "wsbench_server_heartbeats_total", "Heartbeats sent";
     pongs: "counter", "wsbench_server_application_pongs_total", "Answers to the text `ping`";

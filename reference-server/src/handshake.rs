@@ -6,6 +6,8 @@
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::config::ServerConfig;
+use crate::deflate::{self, Agreed};
+use crate::extensions;
 
 /// Longest request head taken; a longer one is answered 431.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -30,6 +32,8 @@ pub struct Upgrade {
     pub accept: String,
     /// The sub-protocol selected, one of those offered.
     pub protocol: Option<String>,
+    /// permessage-deflate, if it was offered and is served.
+    pub deflate: Option<Agreed>,
     /// The path asked for, without its query.
     pub path: String,
 }
@@ -120,6 +124,11 @@ impl Upgrade {
             text.push_str(protocol);
             text.push_str("\r\n");
         }
+        if let Some(agreed) = &self.deflate {
+            text.push_str("Sec-WebSocket-Extensions: ");
+            text.push_str(&agreed.response);
+            text.push_str("\r\n");
+        }
         text.push_str("\r\n");
         text.into_bytes()
     }
@@ -208,7 +217,8 @@ fn judge(method: &str, target: &str, http_1_1: bool, fields: &Fields<'_>, config
         _ => return Err(bad("Sec-WebSocket-Key must be one base64 value of 16 octets.")),
     };
     let protocol = choose_protocol(fields, &config.subprotocols)?;
-    Ok(Answer::Upgrade(Upgrade { accept: derive_accept_key(key.as_bytes()), protocol, path: path.to_owned() }))
+    let deflate = choose_deflate(fields)?.filter(|_| config.deflate);
+    Ok(Answer::Upgrade(Upgrade { accept: derive_accept_key(key.as_bytes()), protocol, deflate, path: path.to_owned() }))
 }
 
 /// The path of a request target in origin or absolute form (RFC 9112 section 3.2), without its query.
@@ -230,6 +240,16 @@ fn choose_protocol(fields: &Fields<'_>, ours: &[String]) -> Result<Option<String
         offered.push(name);
     }
     Ok(offered.into_iter().find(|name| ours.iter().any(|our| our == name)).map(Into::into))
+}
+
+/// What is agreed of permessage-deflate; a field that breaks section 9.1 is an error whether or not we want any of it.
+fn choose_deflate(fields: &Fields<'_>) -> Result<Option<Agreed>, Refusal> {
+    let malformed = Refusal::new(Status::BadRequest, "Sec-WebSocket-Extensions is malformed.");
+    let mut offers = Vec::new();
+    for value in fields.all("sec-websocket-extensions") {
+        offers.extend(extensions::parse(value).ok_or(malformed)?);
+    }
+    Ok(deflate::negotiate(&offers))
 }
 
 /// Whether a key decodes to 16 octets: 22 characters of base64 and two of padding. The four bits that the last

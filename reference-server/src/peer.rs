@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) place: Cell<Option<usize>>,
     /// What it was last asked to do.
     pub(crate) order: Cell<Option<Order>>,
+    /// The window its compressed copies are made with, in bits, if it takes such.
+    pub(crate) deflate: Option<u8>,
     /// The room it is in, where there are rooms.
     pub(crate) room: Option<Arc<str>>,
     /// Its way out, where the server has faults.
@@ -54,15 +56,17 @@ pub(crate) struct Peer {
     dribbles: bool,
     limit: usize,
     unflushed: Cell<bool>,
+    written: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Peer {
     /// A client whose outbox is bounded by `limit` bytes.
-    pub(crate) fn new(index: u64, transport: Transport, limit: usize, room: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(index: u64, transport: Transport, limit: usize, room: Option<Arc<str>>, deflate: Option<u8>) -> Self {
         Self {
             index,
             room,
+            deflate,
             lane: None,
             pings_answered: Cell::new(0),
             dribbles: false,
@@ -72,6 +76,7 @@ impl Peer {
             outbox: RefCell::default(),
             limit,
             unflushed: Cell::new(false),
+            written: Cell::new(0),
             waker: RefCell::new(None),
         }
     }
@@ -156,6 +161,11 @@ impl Peer {
         self.outbox.borrow().queued()
     }
 
+    /// Bytes its task has written so far: whether it changes tells a slow client from a dead one.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
     /// Forgets what has not begun to leave; returns how many copies that was.
     pub(crate) fn drop_unsent(&self) -> u64 {
         self.outbox.borrow_mut().drop_unsent()
@@ -208,6 +218,7 @@ impl Peer {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outbox.advance(written);
+            self.written.set(self.written.get() + written as u64);
             self.unflushed.set(true);
         }
         if self.unflushed.get() {

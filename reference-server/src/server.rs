@@ -229,7 +229,7 @@ impl Drop for Handle {
 
 /// One thread's life.
 async fn run_shard(shared: Arc<Shared>, n: usize, threads: usize, listener: Option<TcpListener>) {
-    let shard = Shard::new(Arc::clone(&shared));
+    let shard = Shard::new(Arc::clone(&shared), n);
     let acceptor = listener.map(|listener| tokio::task::spawn_local(accept(Rc::clone(&shard), listener, threads)));
     // A task of its own rather than this future: it then takes its turn behind the clients that were readable when the
     // first publication came, and finds theirs too.
@@ -303,7 +303,7 @@ impl LocalServer {
     /// A server that lives by `clock`.
     #[must_use]
     pub fn new(config: ServerConfig, clock: Arc<dyn Clock>, sinks: Sinks) -> Self {
-        let shard = Shard::new(Arc::new(Shared::new(config, clock, sinks, None, 1)));
+        let shard = Shard::new(Arc::new(Shared::new(config, clock, sinks, None, 1)), 0);
         tokio::task::spawn_local(take_turns(Rc::clone(&shard), 0));
         Self { shard }
     }

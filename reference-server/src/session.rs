@@ -21,18 +21,22 @@ use crate::config::{Fanout, PING_TEXT};
 use crate::counters;
 use crate::fault::{self, Trouble};
 use crate::frame::{Kind, Message};
+use crate::inlet::{Inlet, Violation};
 use crate::logline;
 use crate::peer::{Offered, Order, Peer};
 use crate::shard::Shard;
 use crate::wire::Wire;
 
 /// Octets the engine reads at a time, and keeps per client: small, because most clients only listen.
-const READ_BUFFER: usize = 2048;
+const READ_BUFFER: usize = 512;
 /// Messages handled before other clients get their turn.
 const TURN: usize = 64;
 /// A client with more than this waiting for it is not read until it has taken some: its own requests (pings, echoes,
 /// broadcasts) must not fill memory faster than it reads the answers.
 const BACKLOG: usize = 256 * 1024;
+
+/// How long a client is not read when deliveries are behind.
+const REST: Duration = Duration::from_millis(2);
 
 /// How far a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,10 @@ pub(crate) struct Session {
     pings: u64,
     deadline: Option<Duration>,
     timer: Option<(Duration, Wait)>,
+    /// When a client that takes nothing is given up, and what it had taken when that was decided.
+    stuck: Option<(Duration, u64)>,
+    /// Until when it is not read because deliveries are behind.
+    rest: Option<Duration>,
     /// When more is due from the client's lane, where the server has faults.
     next_out: Option<Duration>,
     trouble: Option<Box<Trouble>>,
@@ -66,15 +74,15 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a client: from here on it is owed what is broadcast.
-    pub(crate) async fn open(shard: Rc<Shard>, peer: Rc<Peer>, read_ahead: Bytes) -> Self {
+    pub(crate) async fn open(shard: Rc<Shard>, peer: Rc<Peer>, inlet: Inlet, read_ahead: Bytes) -> Self {
         let config = &shard.shared.config;
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(config.max_message))
-            .max_frame_size(Some(config.max_frame));
-        let wire = Wire::new(Rc::clone(&shard), Rc::clone(&peer));
-        let engine = WebSocketStream::from_partially_read(wire, read_ahead.to_vec(), Role::Server, Some(limits)).await;
+            .max_frame_size(None);
+        let wire = Wire::new(Rc::clone(&shard), Rc::clone(&peer), inlet, read_ahead);
+        let engine = WebSocketStream::from_raw_socket(wire, Role::Server, Some(limits)).await;
         let opened = shard.shared.clock.now();
         if let Some(greeting) = &shard.greeting {
             peer.say(&shard, greeting.frame().clone());
@@ -99,6 +107,8 @@ impl Session {
             pings: 0,
             deadline: None,
             timer: None,
+            stuck: None,
+            rest: None,
             next_out: None,
             trouble,
             deaf: false,
@@ -112,7 +122,7 @@ impl Session {
             if self.obey() || self.poll_timers(cx) {
                 return Poll::Ready(());
             }
-            let before = (self.phase, self.next_out);
+            let before = (self.phase, self.next_out, self.stuck, self.rest);
             if matches!(self.phase, Phase::Open | Phase::Closing) && !self.deaf {
                 self.poll_messages(cx);
             }
@@ -120,6 +130,7 @@ impl Session {
             match self.peer.poll_drain(cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
+                    self.stuck = None;
                     if self.phase == Phase::Parting && self.next_out.is_none() && self.peer.poll_shutdown(cx).is_ready() {
                         self.phase = Phase::Shut;
                     }
@@ -127,10 +138,10 @@ impl Session {
                         return Poll::Ready(());
                     }
                 }
-                Poll::Pending => {}
+                Poll::Pending => self.note_stuck(),
             }
             // For a new deadline the timer is not set yet.
-            if (self.phase, self.next_out) == before {
+            if (self.phase, self.next_out, self.stuck, self.rest) == before {
                 return Poll::Pending;
             }
         }
@@ -167,13 +178,32 @@ impl Session {
 
     /// Nothing more to hear or say: see the queue off and wait for the peer to hang up.
     fn part(&mut self) {
+        if self.phase == Phase::Open {
+            self.shard.settle();
+        }
         self.shard.leave(&self.peer);
         self.phase = Phase::Parting;
         let deadline = self.shard.shared.clock.now() + self.shard.shared.config.close_timeout;
         self.deadline = Some(self.deadline.map_or(deadline, |known| known.min(deadline)));
     }
 
+    /// Gives a client that has taken nothing since it was last looked at until the write timeout.
+    fn note_stuck(&mut self) {
+        let written = self.peer.written();
+        if self.stuck.is_none_or(|(_, before)| before != written) {
+            let shared = &self.shard.shared;
+            self.stuck = Some((shared.clock.now() + shared.config.write_timeout, written));
+        }
+    }
+
     fn poll_messages(&mut self, cx: &mut Context<'_>) {
+        if self.shard.shared.is_behind() {
+            // One rest at a time: it ends in `poll_timers`, whence this is asked again.
+            if self.rest.is_none() {
+                self.rest = Some(self.shard.shared.clock.now() + REST);
+            }
+            return;
+        }
         for _ in 0..TURN {
             if self.phase == Phase::Open && self.peer.queued() > BACKLOG && self.peer.poll_drain(cx).is_pending() {
                 return;
@@ -200,6 +230,8 @@ impl Session {
             }
             // The engine has queued its Close in answer; the next read sends it and ends.
             Heard::Close(_) => {
+                // What it sent before counts: it was open then.
+                self.shard.settle();
                 self.shard.leave(&self.peer);
                 if self.phase == Phase::Open {
                     self.phase = Phase::Closing;
@@ -231,7 +263,8 @@ impl Session {
         }
         let message = Message::new(kind, payload);
         if shared.config.fanout == Fanout::Echo && self.trouble.is_none() {
-            match self.peer.queue_within(message.frame().clone(), 1) {
+            let frame = self.shard.frame_for(&message, self.peer.deflate);
+            match self.peer.queue_within(frame, 1) {
                 Offered::Taken => counters::count(&shared.counters.copies_out),
                 Offered::Full => self.shard.overflow(&self.peer, 1),
             }
@@ -247,12 +280,17 @@ impl Session {
             Error::Protocol(_) => (CloseCode::Protocol, "protocol error"),
             Error::Utf8(_) => (CloseCode::Invalid, "invalid UTF-8"),
             Error::Capacity(CapacityError::MessageTooLong { .. }) => (CloseCode::Size, "message too big"),
-            _ => {
-                self.peer.call(Order::Drop);
-                return;
-            }
+            Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
+                Some(Violation::Protocol(why)) => (CloseCode::Protocol, *why),
+                Some(Violation::Payload(why)) => (CloseCode::Invalid, *why),
+                Some(Violation::TooBig(why)) => (CloseCode::Size, *why),
+                None => return self.peer.call(Order::Drop),
+            },
+            _ => return self.peer.call(Order::Drop),
         };
         if self.phase == Phase::Open {
+            // What it sent before counts: it was open then.
+            self.shard.settle();
             counters::count(&self.shard.shared.counters.closed_violation);
             self.close(code, reason);
         }
@@ -264,7 +302,9 @@ impl Session {
         loop {
             let (beat, ping) = if self.phase == Phase::Open { (self.next_beat, self.next_ping) } else { (None, None) };
             let trouble = if self.phase == Phase::Open { self.trouble.as_ref().and_then(|trouble| trouble.next()) } else { None };
-            let Some(next) = [beat, ping, self.deadline, self.next_out, trouble].into_iter().flatten().min() else {
+            let Some(next) =
+                [beat, ping, self.deadline, self.next_out, trouble, self.rest, self.stuck.map(|(at, _)| at)].into_iter().flatten().min()
+            else {
                 self.timer = None;
                 return false;
             };
@@ -282,6 +322,13 @@ impl Session {
             }
             if self.deadline == Some(next) {
                 return true;
+            }
+            if self.stuck.is_some_and(|(at, _)| at == next) {
+                counters::count(&self.shard.shared.counters.closed_dead);
+                return true;
+            }
+            if self.rest == Some(next) {
+                self.rest = None;
             }
             if self.next_out == Some(next) {
                 self.next_out = None;

@@ -5,10 +5,10 @@
 //! called only for what its socket did not take. Must never know how octets become messages.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -19,10 +19,14 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::config::{Fanout, HEARTBEAT_TEXT, PONG_TEXT, ServerConfig, SlowConsumer, WRONG_PONG_TEXT};
 use crate::counters::{self, Counters};
-use crate::fanout::{self, Publication};
+use crate::deflate::Deflater;
+use crate::fanout::{self, Piece, Publication};
 use crate::fault::{self, ActSink, Broadcast, FaultBook, Faults};
-use crate::frame::{Kind, Message};
+use crate::frame::{self, Kind, Message};
 use crate::peer::{Offered, Order, Peer};
+
+/// Bytes that may be published ahead of their delivery.
+const AHEAD: usize = 64 << 20;
 
 /// Takes a line of the log.
 pub type LogSink = Arc<dyn Fn(&str) + Send + Sync>;
@@ -74,6 +78,21 @@ impl Mailbox {
     }
 }
 
+impl Mailbox {
+    /// Takes the publications alone, before their turn.
+    fn take_publications(&self) -> Vec<Publication> {
+        let mut mail = lock(&self.mail);
+        let mut publications = Vec::new();
+        for letter in std::mem::take(&mut *mail) {
+            match letter {
+                Mail::Publish(publication) => publications.push(publication),
+                other => mail.push(other),
+            }
+        }
+        publications
+    }
+}
+
 /// A lock whose poisoning means nothing: what it guards is whole between any two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) book: FaultBook,
     pub(crate) requests: AtomicU64,
+    /// Bytes published and not yet delivered, once per shard.
+    undelivered: AtomicUsize,
     next_number: AtomicU64,
     next_index: AtomicU64,
     mailboxes: Vec<Arc<Mailbox>>,
@@ -110,6 +131,7 @@ impl Shared {
             book: FaultBook::new(sinks.faults),
             log: sinks.log,
             requests: AtomicU64::new(0),
+            undelivered: AtomicUsize::new(0),
             next_number: AtomicU64::new(0),
             config,
             clock,
@@ -131,10 +153,16 @@ impl Shared {
     pub(crate) fn publish(&self, from: u64, room: Option<Arc<str>>, message: Message) {
         let _order = (self.mailboxes.len() > 1).then(|| lock(&self.order));
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        self.undelivered.fetch_add(message.frame().len() * self.mailboxes.len(), Ordering::Relaxed);
         let publication = Publication { number, from, room, message };
         for mailbox in &self.mailboxes {
             mailbox.post(Mail::Publish(publication.clone()));
         }
+    }
+
+    /// Whether publishing has run ahead of delivering: then nobody is read for a while, so that memory stays bounded.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.undelivered.load(Ordering::Relaxed) > AHEAD
     }
 
     /// Has every shard close everyone.
@@ -158,7 +186,7 @@ impl Shared {
     }
 
     /// Gives an admitted client's place back.
-    pub(crate) fn release(&self) {
+    fn release(&self) {
         self.counters.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -174,14 +202,16 @@ pub(crate) struct Shard {
     /// Octets read on behalf of whichever client is being read.
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) broadcast: Broadcast,
+    number: usize,
+    deflaters: RefCell<HashMap<u8, Deflater>>,
     open: RefCell<Vec<Rc<Peer>>>,
     live: Cell<usize>,
     idle: Notify,
 }
 
 impl Shard {
-    /// A shard without clients.
-    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
+    /// Shard `number` of a server, without clients.
+    pub(crate) fn new(shared: Arc<Shared>, number: usize) -> Rc<Self> {
         let text = |text: &str| Message::new(Kind::Text, text.as_bytes());
         Rc::new(Self {
             beat: text(HEARTBEAT_TEXT),
@@ -190,6 +220,8 @@ impl Shard {
             greeting: shared.config.greeting.as_deref().map(text),
             scratch: RefCell::new(vec![0; 64 * 1024].into_boxed_slice()),
             broadcast: Broadcast::default(),
+            number,
+            deflaters: RefCell::default(),
             open: RefCell::default(),
             live: Cell::new(0),
             idle: Notify::new(),
@@ -220,7 +252,7 @@ impl Shard {
         self.open.borrow()
     }
 
-    /// A client's task began; it ends when the value is dropped.
+    /// An admitted client's task began; when the value is dropped it has ended, and its place is free.
     pub(crate) fn enter(self: &Rc<Self>) -> Presence {
         self.live.set(self.live.get() + 1);
         Presence(Rc::clone(self))
@@ -242,27 +274,60 @@ impl Shard {
 
     /// Delivers a turn's publications.
     pub(crate) fn deliver(&self, publications: &[Publication]) {
+        let bytes = publications.iter().map(|publication| publication.message.frame().len()).sum();
+        self.shared.undelivered.fetch_sub(bytes, Ordering::Relaxed);
         if !self.shared.faults.is_empty() {
             return fault::deliver(self, publications);
         }
         if !self.shared.config.rooms {
-            return self.deliver_to(None, publications.iter());
+            return self.deliver_to(None, &publications.iter().collect::<Vec<_>>());
         }
         let rooms: HashSet<&Option<Arc<str>>> = publications.iter().map(|publication| &publication.room).collect();
         for room in rooms {
-            self.deliver_to(room.as_ref(), publications.iter().filter(|publication| publication.room == *room));
+            let inside: Vec<&Publication> = publications.iter().filter(|publication| publication.room == *room).collect();
+            self.deliver_to(room.as_ref(), &inside);
         }
     }
 
+    /// Delivers what has been published but not yet delivered, before its turn: a client is about to leave that was open
+    /// when it was published.
+    pub(crate) fn settle(&self) {
+        let publications = self.shared.mailbox(self.number).take_publications();
+        if !publications.is_empty() {
+            self.deliver(&publications);
+        }
+    }
+
+    /// A message's frame as a client takes it.
+    pub(crate) fn frame_for(&self, message: &Message, deflate: Option<u8>) -> Bytes {
+        let Some(bits) = deflate else { return message.frame().clone() };
+        let mut deflaters = self.deflaters.borrow_mut();
+        let deflater = deflaters.entry(bits).or_insert_with(|| Deflater::new(bits));
+        match deflater.compress(&message.payload()) {
+            Some(compressed) => frame::encode(frame::FIN | frame::RSV1 | message.kind().opcode(), &compressed),
+            None => message.frame().clone(),
+        }
+    }
+
+    /// Publications glued as clients with this window, or without compression, take them.
+    fn pieces(&self, publications: &[&Publication], deflate: Option<u8>) -> Vec<Piece> {
+        let frame = |publication: &&Publication| (publication.from, self.frame_for(&publication.message, deflate));
+        fanout::glue(&publications.iter().map(frame).collect::<Vec<_>>())
+    }
+
     /// Delivers publications to everybody, or to those in a room.
-    fn deliver_to<'a>(&self, room: Option<&Arc<str>>, publications: impl Iterator<Item = &'a Publication>) {
-        let pieces = fanout::glue(publications.map(|publication| (publication.from, publication.message.frame())));
+    fn deliver_to(&self, room: Option<&Arc<str>>, publications: &[&Publication]) {
         let apart = self.shared.config.fanout == Fanout::Others;
+        let plain = self.pieces(publications, None);
+        let mut compressed: HashMap<u8, Vec<Piece>> = HashMap::new();
         let mut out = 0;
-        for piece in &pieces {
-            let senders: HashSet<u64> = if apart { piece.senders().collect() } else { HashSet::new() };
-            for peer in self.open.borrow().iter().filter(|peer| peer.room.as_ref() == room) {
-                if apart && senders.contains(&peer.index) {
+        for peer in self.open.borrow().iter().filter(|peer| peer.room.as_ref() == room) {
+            let pieces = match peer.deflate {
+                None => &plain,
+                Some(bits) => compressed.entry(bits).or_insert_with(|| self.pieces(publications, Some(bits))),
+            };
+            for piece in pieces {
+                if apart && piece.has_sender(peer.index) {
                     for (bytes, copies) in piece.without(peer.index) {
                         out += self.hand(peer, &bytes, copies);
                     }
@@ -303,6 +368,7 @@ pub(crate) struct Presence(Rc<Shard>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.0.shared.release();
         self.0.live.set(self.0.live.get().saturating_sub(1));
         if self.0.live.get() == 0 {
             self.0.idle.notify_one();

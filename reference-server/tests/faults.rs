@@ -1,11 +1,12 @@
 //! Every fault, seen from a client: it does what it says, as often as it says, and nothing else.
 
+#[expect(dead_code, reason = "each test file uses its part")]
 mod common;
 
 use std::time::Duration;
 
 use common::{Client, Frame, Lines, pass, quiet, request, with_sinks};
-use reference_server::fault::Kind;
+use reference_server::fault::{FaultCounts, Kind};
 use reference_server::{Fanout, ServerConfig, Sinks};
 
 /// What one client heard, what the server says it did, and the log.
@@ -187,8 +188,11 @@ fn a_close_may_not_be_the_last_word() {
     });
 }
 
-/// When a lone client heard its beats, in milliseconds, over some seconds.
-fn beats(fault: &str, publish: bool) -> (Vec<(u64, String)>, Vec<(Kind, u64)>) {
+/// When a lone client heard its beats, in milliseconds, and what it heard.
+type Beats = Vec<(u64, String)>;
+
+/// The beats of some seconds of a faulty server.
+fn beats(fault: &str, publish: bool) -> (Beats, FaultCounts) {
     let out = std::rc::Rc::new(std::cell::RefCell::new((Vec::new(), Vec::new())));
     let seen = std::rc::Rc::clone(&out);
     let config = ServerConfig {
@@ -239,7 +243,8 @@ fn heartbeats_miss_their_beat_as_asked() {
 
 #[test]
 fn pongs_go_wrong_at_both_levels() {
-    let table: &[(&str, &[&str], &[&[u8]], usize)] = &[
+    type Row = (&'static str, &'static [&'static str], &'static [&'static [u8]], usize);
+    let table: &[Row] = &[
         ("pong-none", &[], &[], 0),
         ("pong-wrong", &[r#"{"type":0,"message":"gnop"}"#], &[b"ab`"], 0),
         ("pong-twice", &[r#"{"type":0,"message":"pong"}"#; 2], &[b"aba", b"aba"], 0),

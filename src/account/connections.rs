@@ -1,6 +1,7 @@
 //! The ledger's slower half: what happens to a connection besides copies.
 
 use super::bottom::shown;
+use super::copies::Seat;
 use super::ledger::{Ledger, stray_name};
 use crate::base::{ConnId, Instant};
 use crate::event::{Event, Phase, PingLevel, StrayKind};
@@ -13,6 +14,7 @@ impl Ledger {
             Event::Connecting { .. } => self.lives.sums.attempts += 1,
             Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(conn, at, cause, detail),
             Event::Opened { at, handshake, .. } => {
+                self.reopen(slot);
                 self.lives.opened(slot, at, handshake);
                 self.rows.at(at).opened += 1;
             }
@@ -55,11 +57,19 @@ impl Ledger {
         if life.left < Instant::FAR {
             return;
         }
+        // Looked up before the books move on: the row wants the interval that this beat ends.
+        if let Event::Beat { at, .. } | Event::ServerPing { at, .. } = event
+            && let Some(interval) = self.pulse.interval(slot, at, matches!(event, Event::ServerPing { .. }))
+        {
+            self.rows.at(at).beat(interval);
+        }
         match event {
             Event::PingSent { level, nonce, at, .. } => self.pings(level).ping(slot, conn, nonce, at),
             Event::Pong { level, nonce, at, .. } => {
                 self.rows.at(at).pongs += 1;
-                self.pings(level).pong(slot, conn, nonce, at);
+                if let Some(took) = self.pings(level).pong(slot, conn, nonce, at) {
+                    self.rows.at(at).pong.absorb_one(took.as_nanos());
+                }
             }
             Event::AlienPong { at, sample, .. } => {
                 self.rows.at(at).pongs += 1;
@@ -70,9 +80,8 @@ impl Ledger {
                 self.pulse.beat(slot, conn, life.opened, at);
             }
             Event::ServerPing { at, .. } => {
-                if self.pulse.server_ping(slot, conn, life.opened, at) {
-                    self.rows.at(at).beats += 1;
-                }
+                let is_beat = self.pulse.server_ping(slot, conn, life.opened, at);
+                self.rows.at(at).beats += u64::from(is_beat);
             }
             _ => {}
         }
@@ -83,6 +92,22 @@ impl Ledger {
             PingLevel::Application => &mut self.application,
             PingLevel::Protocol => &mut self.protocol,
         }
+    }
+
+    /// A connection that opens again begins new books; the old ones are kept to be settled.
+    fn reopen(&mut self, slot: usize) {
+        let life = self.lives.lives[slot];
+        if !life.closed {
+            return;
+        }
+        let fresh = Seat::new(self.seats[slot].own);
+        let old = std::mem::replace(&mut self.seats[slot], fresh);
+        if life.ready < Instant::FAR {
+            self.past.push((slot, old, life));
+        }
+        self.pulse.begin(slot);
+        self.application.begin(slot);
+        self.protocol.begin(slot);
     }
 
     /// The client stops being owed anything: it begins to leave, or was lost.
@@ -130,6 +155,8 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Ready { conn, .. }
         | Event::NotReady { conn, .. }
         | Event::Leaving { conn, .. }
+        | Event::NoSubprotocol { conn, .. }
+        | Event::Item { conn, .. }
         | Event::Stray { conn, .. }
         | Event::PingSent { conn, .. }
         | Event::Pong { conn, .. }
@@ -138,6 +165,11 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::ServerPing { conn, .. }
         | Event::Closed { conn, .. } => Some(*conn),
         Event::Copy(copy) => Some(copy.conn),
-        Event::Phase { .. } | Event::Sent { .. } | Event::Dropped { .. } | Event::Health { .. } | Event::Interrupted { .. } => None,
+        Event::Phase { .. }
+        | Event::Sent { .. }
+        | Event::Answered { .. }
+        | Event::Dropped { .. }
+        | Event::Health { .. }
+        | Event::Interrupted { .. } => None,
     }
 }

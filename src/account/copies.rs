@@ -160,12 +160,21 @@ pub(super) struct Seat {
     /// The windows after leave was taken: what still comes changes nothing.
     pub(super) closed: Option<Vec<Window>>,
     /// What the windows could not hold.
-    pub(super) gaps: Option<Box<BTreeMap<u32, Gaps>>>,
+    pub(super) gaps: BTreeMap<u32, Gaps>,
 }
 
 impl Seat {
     pub(super) const fn new(own: u32) -> Self {
-        Self { owed_from: Instant::FAR, taken: 0, windows: Vec::new(), own, unreadable: 0, top_rank: 0, closed: None, gaps: None }
+        Self {
+            owed_from: Instant::FAR,
+            taken: 0,
+            windows: Vec::new(),
+            own,
+            unreadable: 0,
+            top_rank: 0,
+            closed: None,
+            gaps: BTreeMap::new(),
+        }
     }
 
     /// The client left: its books are closed.
@@ -196,7 +205,7 @@ impl Seat {
 #[derive(Debug)]
 pub(super) struct RangeRoom {
     used: usize,
-    limit: usize,
+    pub(super) limit: usize,
     /// Holes that found no room.
     pub(super) holes_forgotten: u64,
     /// Early arrivals that found no room.
@@ -235,7 +244,7 @@ impl Seat {
         let highest = window.next.wrapping_sub(1);
         let gaps = &mut self.gaps;
         let arrival = window.arrive(seq, |from, to| {
-            let gaps = gaps.get_or_insert_default().entry(publisher).or_default();
+            let gaps = gaps.entry(publisher).or_default();
             let before = gaps.len();
             if room.used < room.limit {
                 gaps.holes.insert(from, to);
@@ -255,7 +264,7 @@ impl Seat {
 
     fn below(&mut self, publisher: u32, seq: u32, highest: u32, room: &mut RangeRoom) -> Place {
         let first = self.windows[publisher as usize].first;
-        let gaps = self.gaps.get_or_insert_default().entry(publisher).or_default();
+        let gaps = self.gaps.entry(publisher).or_default();
         let before = gaps.len();
         let place = if seq >= first {
             if gaps.holes.remove(seq) { Place::Behind(highest) } else { Place::Again }

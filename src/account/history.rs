@@ -9,8 +9,8 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Audience, Checks, ClientGroup, ConnectCheck, DeliveryCheck, Encoding, Greeting, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases,
-    Publish, Target,
+    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Greeting, InstrumentCheck,
+    OrderScope, Pace, PayloadSize, Phases, Publish, Target, Via,
 };
 
 pub(crate) const fn ms(ms: u64) -> Instant {
@@ -30,12 +30,16 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             connect_rate: rate,
             connect_timeout: Span::from_secs(5),
             greeting: Greeting::Any,
-            headers: Vec::new(),
+            connection: Connection::default(),
+            behaviour: Behaviour::default(),
+            receives: true,
             subprotocols: Vec::new(),
             insecure: false,
         }],
-        publish: (publishers > 0).then(|| Publish {
+        publish: (publishers > 0).then_some(Publish {
             publishers,
+            group: None,
+            via: Via::Socket,
             pace: Pace::Constant { rate },
             size: PayloadSize { min: ByteSize(128), max: ByteSize(128) },
             encoding: Encoding::Text,
@@ -53,8 +57,17 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             heartbeat: None,
             survival: true,
             connect: Some(ConnectCheck { min_share: 1.0, within: None }),
+            subprotocol: false,
+            publish: false,
+            feed: None,
             instrument: InstrumentCheck { late_send: Span::from_millis(20), max_late_share: 0.01, max_loop_lag: Span::from_millis(50) },
         },
+        dialect: Dialect::default(),
+        feed: None,
+        beat: None,
+        rooms: None,
+        feeder: None,
+        vars: Vec::new(),
     }
 }
 
@@ -70,9 +83,8 @@ pub(crate) struct History {
 impl History {
     /// Nothing has happened yet.
     pub(crate) fn of(scenario: Scenario) -> Self {
-        let connections = scenario.groups.iter().map(|group| group.count).sum();
         let publishers = scenario.publish.as_ref().map_or(0, |publish| publish.publishers);
-        let plan = Plan { scenario: Arc::new(scenario), seed: Seed(1), run: RunId(1), connections, publishers };
+        let plan = Plan { run: RunId(1), ..Plan::new(Arc::new(scenario), Seed(1)) };
         Self { plan: Arc::new(plan), events: Vec::new(), sent: vec![Vec::new(); publishers as usize], end: ms(20_000) }
     }
 
@@ -204,7 +216,13 @@ impl History {
 
     /// The books of `of` shards, with the merged send log, still open.
     pub(crate) fn ledgers(&self, of: u32) -> (Vec<Ledger>, SendLog) {
+        self.ledgers_with(of, |_| {})
+    }
+
+    /// The same with ledgers made ready by `prepare`.
+    pub(crate) fn ledgers_with(&self, of: u32, prepare: impl FnMut(&mut Ledger)) -> (Vec<Ledger>, SendLog) {
         let mut ledgers: Vec<_> = (0..of).map(|index| Ledger::new(Arc::clone(&self.plan), Share { index, of })).collect();
+        ledgers.iter_mut().for_each(prepare);
         for event in &self.events {
             match *event {
                 Event::Phase { .. } | Event::Interrupted { .. } => ledgers.iter_mut().for_each(|ledger| ledger.observe(*event)),

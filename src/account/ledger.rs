@@ -8,7 +8,8 @@ use super::books::Publications;
 use super::bottom::shown;
 use super::condition::Readings;
 use super::copies::{Copies, Place, RangeRoom, Seat, flaw_names, publication};
-use super::lives::Lives;
+use super::limits::Limits;
+use super::lives::{Life, Lives};
 use super::pings::PingBook;
 use super::pulse::PulseBook;
 use super::rows::{Interval, Rows};
@@ -19,7 +20,6 @@ use super::tally::Tally;
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 use crate::event::{Copy, Event, Flaws, Phase, StrayKind};
 use crate::plan::Plan;
-use crate::scenario::model::{Audience, Encoding, OrderScope};
 
 /// The books of one shard while the run lasts. Events of one connection must come in the order they happened; between
 /// connections order does not matter.
@@ -52,41 +52,12 @@ pub struct Ledger {
     pub(super) readings: Readings,
     /// When the last member became one.
     pub(super) last_ready: Instant,
+    /// Memberships that ended with a connection that then opened again: (place, its books, its life).
+    pub(super) past: Vec<(usize, Seat, Life)>,
     /// Somebody left or was lost while publishing.
     pub(super) somebody_left: bool,
     /// Copies of open members known to be outstanding when last walked, and how many had come by then.
     pub(super) walked: Cell<Option<(u64, u64, u64)>>,
-}
-
-/// What the plan says about judging a copy.
-#[derive(Debug)]
-pub(super) struct Limits {
-    pub(super) publishers: u32,
-    /// From planned to received.
-    pub(super) within: Span,
-    late_send: Span,
-    total_order: bool,
-    pub(super) others: bool,
-    text: bool,
-    ping_text: Option<Vec<u8>>,
-}
-
-impl Limits {
-    fn of(plan: &Plan) -> Self {
-        let scenario = &plan.scenario;
-        let checks = &scenario.checks;
-        let publish = scenario.publish.as_ref();
-        let ping = checks.pong.as_ref().and_then(|pong| pong.application.as_ref());
-        Self {
-            publishers: plan.publishers,
-            within: checks.delivery.map_or(scenario.phases.drain, |delivery| delivery.within),
-            late_send: checks.instrument.late_send,
-            total_order: checks.order == Some(OrderScope::Total),
-            others: publish.is_some_and(|publish| publish.audience == Audience::Others),
-            text: publish.is_some_and(|publish| publish.encoding == Encoding::Text),
-            ping_text: ping.map(|ping| ping.send.clone().into_bytes()),
-        }
-    }
 }
 
 impl Ledger {
@@ -125,6 +96,7 @@ impl Ledger {
             pulse: PulseBook::new(checks.heartbeat.as_ref(), slots),
             readings: Readings::default(),
             last_ready: Instant::EPOCH,
+            past: Vec::new(),
             somebody_left: false,
             walked: Cell::new(None),
             limits,
@@ -383,13 +355,6 @@ pub const fn stray_name(kind: StrayKind) -> &'static str {
         StrayKind::Echo => "echo",
         StrayKind::Unknown => "unknown",
         StrayKind::Unreadable => "unreadable",
-    }
-}
-
-impl Limits {
-    /// Whether a stray frame is our own application ping.
-    pub(super) fn is_ping_text(&self, sample: &[u8]) -> bool {
-        self.ping_text.as_deref() == Some(sample)
     }
 }
 

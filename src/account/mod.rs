@@ -12,6 +12,7 @@ mod copies;
 #[cfg(test)]
 pub(crate) mod history;
 mod ledger;
+mod limits;
 mod lives;
 mod pings;
 mod progress;

@@ -96,6 +96,13 @@ impl PingBook {
         Self { within: within.unwrap_or_default(), pingers, sums: Pings::default() }
     }
 
+    /// A connection opened again.
+    pub(super) fn begin(&mut self, slot: usize) {
+        if let Some(pinger) = self.pingers.get_mut(slot) {
+            *pinger = Pinger::default();
+        }
+    }
+
     pub(super) fn ping(&mut self, slot: usize, conn: ConnId, nonce: u32, at: Instant) {
         let Some(pinger) = self.pingers.get_mut(slot) else { return };
         self.sums.sent += 1;
@@ -109,11 +116,11 @@ impl PingBook {
     }
 
     /// An answer. An application pong names no ping: it answers the oldest that is still within its limit, and only when there
-    /// is none the oldest beyond it, so that one lost answer does not make every later one late.
-    pub(super) fn pong(&mut self, slot: usize, conn: ConnId, nonce: Option<u32>, at: Instant) {
+    /// is none the oldest beyond it, so that one lost answer does not make every later one late. Gives the round trip.
+    pub(super) fn pong(&mut self, slot: usize, conn: ConnId, nonce: Option<u32>, at: Instant) -> Option<Span> {
         let Some(pinger) = self.pingers.get_mut(slot) else {
             self.sums.unsolicited += 1;
-            return;
+            return None;
         };
         let within = self.within;
         let place = match nonce {
@@ -134,7 +141,7 @@ impl PingBook {
             sums.sightings.note(at, Some(conn), None, || {
                 if again { "a second answer to a ping already answered".into() } else { "an answer to no ping of this client".into() }
             });
-            return;
+            return None;
         };
         pinger.answers += 1;
         let took = at.since(ping.at);
@@ -145,6 +152,7 @@ impl PingBook {
             sums.late += 1;
             sums.sightings.note(at, Some(conn), None, || format!("answered after {took}"));
         }
+        Some(took)
     }
 
     /// A pong whose payload is none of ours. RFC 6455 section 5.5.3 allows unsolicited pongs; it is wrong only if a ping of

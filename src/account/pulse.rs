@@ -84,6 +84,13 @@ impl PulseBook {
         }
     }
 
+    /// A connection opened again.
+    pub(super) fn begin(&mut self, slot: usize) {
+        if let Some(last) = self.lasts.get_mut(slot) {
+            *last = Last::default();
+        }
+    }
+
     /// A beat message. Where the promised heartbeat is the protocol ping, messages are only counted.
     pub(super) fn beat(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) {
         self.sums.beats += 1;
@@ -100,6 +107,12 @@ impl PulseBook {
             self.judge(slot, conn, opened, at);
         }
         self.by_ping
+    }
+
+    /// The interval that a beat at `at` would end, when beats of this kind are promised and one came before.
+    pub(super) fn interval(&self, slot: usize, at: Instant, by_ping: bool) -> Option<Span> {
+        self.promise.filter(|_| self.by_ping == by_ping)?;
+        self.lasts.get(slot).filter(|last| last.seen).map(|last| at.since(last.at))
     }
 
     /// Beats so far.

@@ -42,6 +42,12 @@ pub struct Row {
     pub delivery: Sketch,
     /// Received − sent of the row's copies.
     pub transit: Sketch,
+    /// Ping to answer, of the row's pongs.
+    pub pong: Sketch,
+    /// Beat to beat, of the row's beats.
+    pub beat: Sketch,
+    /// The shortest of those, exactly.
+    pub beat_min: Option<Span>,
     /// Largest send lag, if anything was sent.
     pub send_lag_max: Option<Span>,
     /// Largest event-loop lag, if it was read.
@@ -145,6 +151,12 @@ impl Sketch {
 }
 
 impl Row {
+    /// The interval that a beat ended.
+    pub(super) fn beat(&mut self, interval: Span) {
+        self.beat.absorb_one(interval.as_nanos());
+        self.beat_min = self.beat_min.into_iter().chain([interval]).min();
+    }
+
     fn merge(&mut self, other: &Self) {
         self.opened += other.opened;
         self.ended += other.ended;
@@ -156,6 +168,9 @@ impl Row {
         self.pongs += other.pongs;
         self.delivery.merge(&other.delivery);
         self.transit.merge(&other.transit);
+        self.pong.merge(&other.pong);
+        self.beat.merge(&other.beat);
+        self.beat_min = self.beat_min.into_iter().chain(other.beat_min).min();
         self.send_lag_max = self.send_lag_max.max(other.send_lag_max);
         self.loop_lag_max = self.loop_lag_max.max(other.loop_lag_max);
     }
@@ -360,5 +375,21 @@ mod tests {
             assert!(off < 0.01, "p{p}: {got} for {want}");
         }
         assert_eq!((sketch.percentile(100.0), sketch.max(), sketch.count()), (Some(1_234_000), Some(1_234_000), 1000));
+    }
+
+    #[test]
+    fn a_row_keeps_the_shortest_beat_exactly_through_a_merge() {
+        let row = |intervals: &[u64]| {
+            let mut row = Row::default();
+            intervals.iter().for_each(|ms| row.beat(Span::from_millis(*ms)));
+            row
+        };
+        for (a, b, least) in [(vec![5_001, 4_999], vec![5_003], Some(4_999)), (vec![], vec![4_998], Some(4_998)), (vec![], vec![], None)] {
+            let mut merged = row(&a);
+            merged.merge(&row(&b));
+            assert_eq!(merged.beat_min, least.map(Span::from_millis));
+            assert_eq!(merged.beat.count(), (a.len() + b.len()) as u64);
+            assert_eq!(merged.beat.max(), a.iter().chain(&b).max().map(|ms| ms * 1_000_000));
+        }
     }
 }

@@ -63,6 +63,13 @@ impl SendLog {
         Self { publishers, room }
     }
 
+    /// The same with room for so many entries a publisher.
+    #[cfg(test)]
+    pub(super) fn with_room(mut self, room: usize) -> Self {
+        self.room = room;
+        self
+    }
+
     /// A log that knows nothing yet, to merge others into.
     #[must_use]
     pub fn empty(plan: &Plan) -> Self {

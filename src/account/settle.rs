@@ -8,6 +8,7 @@ use super::send_log::{Boundary, SendLog};
 use super::window::{Gaps, Window, seen_in, unseen};
 use crate::base::{ConnId, Instant, PublisherId, Seq};
 use crate::event::{Phase, StrayKind};
+use crate::plan::Plan;
 
 /// What one client was owed of one publisher: certain between `lo.to` and `hi.from`; where the log was thinned, what lies
 /// within a boundary is owed if it came and contested if it did not.
@@ -51,9 +52,16 @@ struct Closing<'a> {
     /// Where an interrupted run stopped waiting; [`Instant::FAR`] for one that drained in order.
     cut: Instant,
     within: crate::base::Span,
+    /// The plan, where not everyone is owed everything.
+    some: Option<&'a Plan>,
 }
 
 impl Closing<'_> {
+    /// Whether this client is not owed this publisher's publications: another room, or a client that only publishes.
+    fn elsewhere(&self, publisher: usize, conn: ConnId) -> bool {
+        self.some.is_some_and(|plan| !is_owed(plan, publisher, conn))
+    }
+
     /// There from before the first publication to the end.
     fn is_static(&self, life: &Life) -> bool {
         life.ready <= self.first_sent && life.left == Instant::FAR && self.cut == Instant::FAR
@@ -85,7 +93,7 @@ impl Ledger {
             return true;
         }
         let first_sent = log.first_sent();
-        if !self.somebody_left && self.last_ready <= first_sent {
+        if self.limits.everyone && !self.somebody_left && self.last_ready <= first_sent {
             let own: u64 = if self.limits.others {
                 let own = |(seat, life): (&Seat, &Life)| (life.is_member()).then(|| log.count(PublisherId(seat.own)));
                 self.seats.iter().zip(&self.lives.lives).filter_map(own).map(u64::from).sum()
@@ -111,16 +119,23 @@ impl Ledger {
         self.copies.received - self.copies.contested_received - self.copies.duplicate - self.copies.stray_copies
     }
 
+    /// Whether this client is not owed this publisher's publications.
+    fn hears_not(&self, seat: &Seat, conn: ConnId, publisher: usize) -> bool {
+        is_own(seat, publisher) || (!self.limits.everyone && !is_owed(&self.plan, publisher, conn))
+    }
+
     /// Copies sent to open members that have not arrived yet.
     fn outstanding(&self, log: &SendLog) -> u64 {
         let counts: Vec<_> = log.counts().collect();
         let first_sent = log.first_sent();
         let mut outstanding = 0;
-        for (seat, life) in self.seats.iter().zip(&self.lives.lives).filter(|(_, life)| life.is_member()) {
+        let members = self.seats.iter().zip(&self.lives.lives).enumerate();
+        for (slot, (seat, life)) in members.filter(|(_, (_, life))| life.is_member()) {
+            let conn = self.slots.conn(slot);
             for (publisher, window) in seat.windows.iter().enumerate() {
                 let (_, count) = counts[publisher];
                 let gaps = gaps_of(seat, publisher);
-                if is_own(seat, publisher) || (gaps.is_none() && window.holds_all_of(count)) {
+                if self.hears_not(seat, conn, publisher) || (gaps.is_none() && window.holds_all_of(count)) {
                     continue;
                 }
                 let lo = if life.ready <= first_sent { Boundary::exact(0) } else { log.sent_from(publisher, life.ready) };
@@ -136,7 +151,9 @@ impl Ledger {
         self.pour();
         let closed_at = self.phases.get(&Phase::Close).copied().unwrap_or(end).min(end);
         let cut = if self.interrupted.is_some() { closed_at } else { Instant::FAR };
-        let closing = Closing { log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
+        let plan = self.plan.clone();
+        let some = (!self.limits.everyone).then_some(&*plan);
+        let closing = Closing { some, log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
         let mut bounds = Bounds {
             holes_forgotten: self.room.holes_forgotten,
             early_forgotten: self.room.early_forgotten,
@@ -146,22 +163,17 @@ impl Ledger {
         };
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
-            let conn = self.slots.conn(slot);
-            let (seat, life) = (&mut self.seats[slot], self.lives.lives[slot]);
+            let (conn, life) = (self.slots.conn(slot), self.lives.lives[slot]);
             if life.opened < Instant::FAR && life.left == Instant::FAR {
                 self.pulse.end(slot, conn, life.opened, closed_at);
                 self.application.end(slot, conn, closed_at);
                 self.protocol.end(slot, conn, closed_at);
             }
-            if let Some(windows) = seat.closed.take() {
-                seat.windows = windows;
-            }
-            if life.ready < Instant::FAR {
-                let sums = client(seat, &life, conn, &closing, &mut self.copies);
-                let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
-                moved.add_client(seat, sums, exact, conn, &mut self.copies, &mut bounds);
-            }
-            *seat = Seat::new(u32::MAX);
+            let seat = std::mem::replace(&mut self.seats[slot], Seat::new(u32::MAX));
+            moved.settle(seat, &life, conn, &closing, &mut self.copies, &mut bounds);
+        }
+        for (slot, seat, life) in std::mem::take(&mut self.past) {
+            moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut self.copies, &mut bounds);
         }
         moved.enter(&mut self.copies);
         if !self.copies.balance() {
@@ -191,12 +203,16 @@ impl Ledger {
     }
 }
 
+fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
+    u32::try_from(publisher).is_ok_and(|p| plan.is_owed(PublisherId(p), conn))
+}
+
 fn is_own(seat: &Seat, publisher: usize) -> bool {
     seat.own as usize == publisher
 }
 
 fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
-    seat.gaps.as_ref()?.get(&u32::try_from(publisher).ok()?)
+    seat.gaps.get(&u32::try_from(publisher).ok()?)
 }
 
 /// One client over all publishers.
@@ -206,7 +222,7 @@ fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, cop
     let always_there = closing.is_static(life);
     for (publisher, window) in seat.windows.iter().enumerate() {
         let (known, count) = closing.counts[publisher];
-        if is_own(seat, publisher) {
+        if is_own(seat, publisher) || closing.elsewhere(publisher, conn) {
             continue;
         }
         let gaps = gaps_of(seat, publisher);
@@ -267,6 +283,19 @@ fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut w
 }
 
 impl Sums {
+    /// Settles one membership.
+    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies, bounds: &mut Bounds) {
+        if life.ready == Instant::FAR {
+            return;
+        }
+        if let Some(windows) = seat.closed.take() {
+            seat.windows = windows;
+        }
+        let sums = client(&mut seat, life, conn, closing, copies);
+        let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
+        self.add_client(&seat, sums, exact, conn, copies, bounds);
+    }
+
     /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
     fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, copies: &mut Copies, bounds: &mut Bounds) {
         // Of what arrived as owed, what turns out not to have been.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The one number a run's random choices follow from. Logged, and given back with `--seed`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Seed(pub u64);
 

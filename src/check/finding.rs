@@ -1,9 +1,10 @@
 //! What a check says: a claim, its population, the outcome, expected against observed, and a few witnesses.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `Pass < Inconclusive < Fail`: the verdict of several is the greatest (as in Jepsen's `merge-valid`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The claim held over a population above zero.
@@ -18,7 +19,7 @@ pub enum Outcome {
 pub type Verdict = Outcome;
 
 /// One check's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The check's id, as in the catalogue: `delivery`, `duplicate`, …
     pub check: String,
@@ -43,7 +44,7 @@ pub struct Finding {
 }
 
 /// A case that broke a claim, named so that it can be found again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Witness {
     /// Nanoseconds since the run's epoch.
     pub at_ns: u64,

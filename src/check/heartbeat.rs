@@ -68,7 +68,7 @@ fn hint(evidence: &Evidence<'_>, asked: &HeartbeatCheck, violations: u64) -> Opt
         return Some(format!("Beats come every {median}: {periods} × the promised period."));
     }
     if median + asked.tolerance < asked.every {
-        let share = every.checked_div(median.as_nanos().max(1)).unwrap_or(0).max(1);
+        let share = ((every + median.as_nanos() / 2) / median.as_nanos().max(1)).max(1);
         let even = share >= 2 && Span::from_nanos(every / share).abs_diff(median) <= asked.tolerance;
         return Some(if even {
             format!("Beats come every {median}, {share} times as often as promised: are there {share} timers for each connection?")

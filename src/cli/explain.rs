@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::exit::Exit;
+use super::terminal::{print, say};
 use crate::check::{CATALOGUE, Check, find};
 
 /// Explain the checks.
@@ -15,16 +16,15 @@ pub struct ExplainArgs {
 }
 
 /// Prints the explanation; an unknown check is a usage error that names those there are.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line's own output")]
 #[must_use]
 pub fn run(args: &ExplainArgs) -> Exit {
     match explanation(args.check.as_deref()) {
         Ok(text) => {
-            print!("{text}");
+            print(&text);
             Exit::Pass
         }
         Err(text) => {
-            eprintln!("{text}");
+            say(&text);
             Exit::Usage
         }
     }

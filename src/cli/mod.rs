@@ -1,16 +1,25 @@
 //! The command line: reads files, prints, draws bars, exits. The only floor that knows a terminal or an exit code.
 //!
-//! One file a subcommand; each has an `Args` (clap) and a `run` that returns an [`exit::Exit`].
+//! One file a subcommand; each has its arguments (clap) and a `run` that returns an [`exit::Exit`].
 
+pub mod compare;
+pub mod conformance;
+pub mod conformance_serve;
 pub mod exit;
 pub mod explain;
 mod interrupt;
+mod journal;
+pub mod judge;
 mod output;
 pub mod plan;
+pub mod presets;
 mod progress;
+pub mod prove;
+pub mod report;
 pub mod run;
 mod secrets;
 pub mod serve;
+mod telling;
 mod terminal;
 mod worker;
 
@@ -44,16 +53,28 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a scenario and judge the server
-    Run(run::RunArgs),
-    /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics
+    Run(Box<run::RunArgs>),
+    /// Judge a run again from its journal, by the same checks or by others
+    Judge(judge::JudgeArgs),
+    /// Run the reference server: broadcast, heartbeat, greeting, limits, metrics, faults on request
     Serve(Box<serve::ServeArgs>),
+    /// Print what a scenario will do and what it needs, without touching the network
+    Plan(plan::PlanArgs),
     /// Tell what a check claims, needs and proves
     Explain(explain::ExplainArgs),
+    /// List and print the presets for known servers
+    Presets(presets::PresetsArgs),
+    /// Render reports again: HTML, JUnit, Markdown, text, CSV, HdrHistogram; several side by side
+    Report(report::Args),
+    /// Prove the instrument: commit every fault the built-in server knows, and see each found, named and counted
+    Prove(prove::ProveArgs),
+    /// Compare runs with a baseline
+    Compare(compare::Args),
+    /// Ask a server every question of the wire: Autobahn's 517 cases and what it never asked
+    Conformance(Box<conformance::ConformanceArgs>),
     /// Hold a share of another process's clients
     #[command(name = crate::drive::worker::COMMAND, hide = true)]
     Worker,
-    /// Print what a scenario will do and what it needs, without touching the network
-    Plan(plan::PlanArgs),
 }
 
 /// Parses the command line and runs what it asks for.
@@ -63,10 +84,16 @@ pub fn main() -> ExitCode {
     let terminal = terminal::Terminal::detect(cli.color);
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),
+        Command::Judge(args) => judge::run(&args, terminal),
         Command::Serve(args) => serve::run(*args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Worker => worker::run(),
         Command::Plan(args) => plan::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Presets(args) => presets::run(&args),
+        Command::Report(args) => report::run(&args, &terminal.style),
+        Command::Prove(args) => prove::run(&args, terminal),
+        Command::Compare(args) => compare::run(&args, &terminal.style),
+        Command::Conformance(args) => conformance::run(*args, terminal),
+        Command::Worker => worker::run(),
     };
     exit.into()
 }

@@ -1,17 +1,18 @@
 //! `wsbench plan FILE`: what a run would do and need, without touching the network.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::Exit;
+use super::terminal::{print, say};
 use crate::base::{ByteSize, Seed, Span};
 use crate::plan::{Budget, PaceKind, Plan, Planned};
-use crate::scenario::model::{Pace, Scenario, Target};
-use crate::scenario::{Reading, read};
+use crate::scenario::model::{Pace, Scenario, Target, Via};
+use crate::scenario::{Reading, ScenarioError, Surroundings, read_with};
 
 /// Show what a run would do and need, without touching the network.
 #[derive(Debug, Args)]
@@ -43,22 +44,21 @@ pub enum PlanFormat {
 
 /// Reads, decides, prints. Warnings go to standard error.
 #[must_use]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where things are printed")]
 pub fn run(args: &PlanArgs) -> Exit {
     match prepare(args) {
         Ok((reading, plan)) => {
             for warning in &reading.warnings {
-                eprintln!("{warning}");
+                say(&warning.to_string());
             }
             match args.format {
-                PlanFormat::Text => print!("{}", render(&plan)),
-                PlanFormat::Json => println!("{:#}", as_json(&plan)),
-                PlanFormat::Toml => print!("{}", plan.scenario.to_toml()),
+                PlanFormat::Text => print(&render(&plan)),
+                PlanFormat::Json => print(&format!("{:#}\n", as_json(&plan))),
+                PlanFormat::Toml => print(&plan.scenario.to_toml()),
             }
             Exit::Pass
         }
         Err(message) => {
-            eprint!("{message}");
+            say(message.trim_end());
             Exit::Usage
         }
     }
@@ -67,12 +67,23 @@ pub fn run(args: &PlanArgs) -> Exit {
 fn prepare(args: &PlanArgs) -> Result<(Reading, Plan), String> {
     let name = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).map_err(|e| format!("error: cannot read the scenario {name}: {e}\n"))?;
-    let mut reading = read(&text, &name).map_err(|e| e.to_string())?;
+    let mut reading = read_here(&text, &args.file).map_err(|e| e.to_string())?;
     if let Some(url) = &args.url {
         reading.scenario.set_url(url).map_err(|e| format!("error: --url: {e}\n"))?;
     }
     let plan = Plan::new(Arc::new(reading.scenario.clone()), Seed(args.seed));
     Ok((reading, plan))
+}
+
+/// Reads a scenario with this process's environment, and the files it names beside it.
+///
+/// # Errors
+/// Everything that is wrong with the scenario or missing around it.
+pub fn read_here(text: &str, path: &Path) -> Result<Reading, ScenarioError> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let file = move |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
+    let env = |name: &str| std::env::var(name).ok();
+    read_with(text, &path.display().to_string(), &Surroundings { env: &env, file: &file })
 }
 
 /// How many publications are shown at each end of the timetable.
@@ -158,7 +169,18 @@ fn clients(out: &mut String, plan: &Plan) {
     heading(out, "Clients");
     for group in &plan.scenario.groups {
         let last = group.connect_rate.nth(u64::from(group.count) - 1);
-        row(out, &group.name, &format!("{} at {}, the last after {last}", number(u64::from(group.count)), group.connect_rate));
+        let count = number(u64::from(group.count));
+        let script = match group.behaviour.script.len() {
+            0 => String::new(),
+            n => format!(", ready after a script of {n} steps"),
+        };
+        let listens = if group.receives { "" } else { ", owed nothing" };
+        row(out, &group.name, &format!("{count} at {}, the last after {last}{script}{listens}", group.connect_rate));
+    }
+    if plan.division.rooms() > 1 {
+        let sizes: Vec<u32> = (0..plan.division.rooms()).map(|r| plan.division.receivers(r)).collect();
+        let (least, most) = (sizes.iter().min().copied().unwrap_or(0), sizes.iter().max().copied().unwrap_or(0));
+        row(out, "rooms", &format!("{} of {least} to {most} receivers", number(u64::from(plan.division.rooms()))));
     }
 }
 
@@ -180,7 +202,12 @@ fn pace(pace: &Pace) -> String {
 fn publications(out: &mut String, plan: &Plan, budget: &Budget) {
     heading(out, "Publications");
     let Some(publish) = &plan.scenario.publish else {
-        row(out, "none", "nothing is published: the clients only listen");
+        let what = if plan.scenario.feed.is_some() {
+            "the server broadcasts by itself: what one client receives, all must"
+        } else {
+            "nothing is published: the clients only listen"
+        };
+        row(out, "none", what);
         return;
     };
     let (min, max) = (publish.size.min, publish.size.max);
@@ -188,7 +215,11 @@ fn publications(out: &mut String, plan: &Plan, budget: &Budget) {
     row(out, "publishers", &format!("{} of the clients", number(budget.publishers)));
     row(out, "pace", &pace(&publish.pace));
     row(out, "payload", &format!("{size} of {}, the stamp of {} bytes included", encoding(plan), crate::base::STAMP_LEN));
-    row(out, "audience", &format!("{} clients a publication", number(budget.fan_out)));
+    if let Via::Http(http) = &publish.via {
+        row(out, "via", &format!("{} requests, not the socket", http.method));
+    }
+    let most = if plan.division.rooms() > 1 { "at most " } else { "" };
+    row(out, "audience", &format!("{most}{} clients a publication", number(budget.fan_out)));
     if plan.pace_kind() == PaceKind::Closed {
         row(out, "copies owed", "known when the run is over: in a closed loop the server sets the pace");
         return;
@@ -256,6 +287,9 @@ fn checks(out: &mut String, scenario: &Scenario) {
     asked.extend(checks.heartbeat.as_ref().map(|h| format!("heartbeat every {} ± {}", h.every, h.tolerance)));
     asked.extend(checks.survival.then(|| "survival".into()));
     asked.extend(checks.connect.map(|c| format!("connect: at least {}% of the clients", c.min_share * 100.0)));
+    asked.extend(checks.subprotocol.then(|| "subprotocol".into()));
+    asked.extend(checks.publish.then(|| "publish".into()));
+    asked.extend(checks.feed.map(|f| format!("feed every {} ± {}", f.every, f.tolerance)));
     asked.push("instrument".into());
     for check in asked {
         let _ = writeln!(out, "  {check}");
@@ -309,7 +343,7 @@ mod tests {
     use super::*;
 
     fn plan(file: &str) -> Plan {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(file);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(file);
         let args = PlanArgs { file: path, url: None, seed: 1, format: PlanFormat::Text };
         prepare(&args).unwrap_or_else(|e| panic!("{e}")).1
     }

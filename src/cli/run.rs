@@ -11,16 +11,16 @@ use crate::base::Seed;
 use crate::check;
 use crate::drive::clock::Clock;
 use crate::drive::target::Trust;
-use crate::drive::{self, Cost, Outcome, Target, limits};
-use crate::measure;
+use crate::drive::{self, Outcome, Target, limits};
 use crate::plan::Plan;
-use crate::report::{self, Facts, PlanFacts, Report, ScenarioFacts, TargetFacts};
-use crate::scenario::{self, Scenario, model};
+use crate::report::{self, Facts, Report, TargetFacts};
+use crate::scenario::{Scenario, model};
 
 use super::exit::{Exit, Stopped};
+use super::journal::Keeping;
 use super::output;
 use super::progress::Display;
-use super::secrets::redacted;
+use super::telling::{facts, told};
 use super::terminal::{Terminal, print, say};
 
 /// `wsbench run`.
@@ -50,6 +50,10 @@ pub struct RunArgs {
     /// Write report.json, timeline.csv, percentiles.csv and scenario.toml into this directory
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+
+    /// Write every event to this file, to be judged again with `wsbench judge`
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    journal: Option<PathBuf>,
 
     /// Replace files that are already there
     #[arg(long, help_heading = "Output")]
@@ -150,8 +154,11 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let files = args.out.as_deref().map(|dir| output::open_all(dir, FILES, args.force)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     let started = Clock::unix_millis();
-    let (outcome, url) = runtime.block_on(drive(args, terminal, &plan))?;
-    let report = report(&plan, &outcome, url, started);
+    let journal = args.journal.as_deref().map(|place| Keeping::open(place, args.force)).transpose()?;
+    let (outcome, facts) = runtime.block_on(drive(args, terminal, &plan, started, journal.as_ref()))?;
+    let report = told(&plan, &outcome.account, &outcome.cost, facts);
+    // A journal that could not be finished must not keep the report back: it is told at the end.
+    let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
     if let Some(files) = files {
         write(files, &report)?;
     }
@@ -164,7 +171,7 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     if outcome.unreachable.is_some() {
         return Err(unreachable(&report));
     }
-    Ok(exit_of(report.verdict))
+    kept.map(|()| exit_of(report.verdict))
 }
 
 const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];
@@ -196,7 +203,7 @@ fn unreachable(report: &Report) -> Stopped {
     Stopped::environment(message)
 }
 
-const fn exit_of(verdict: check::Verdict) -> Exit {
+pub(super) const fn exit_of(verdict: check::Verdict) -> Exit {
     match verdict {
         check::Outcome::Pass => Exit::Pass,
         check::Outcome::Fail => Exit::Fail,
@@ -207,18 +214,17 @@ const fn exit_of(verdict: check::Verdict) -> Exit {
 fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
     let file = args.scenario.display().to_string();
     let text = std::fs::read_to_string(&args.scenario).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
-    let reading = scenario::read(&text, &file).map_err(Stopped::usage)?;
+    let mut reading = super::plan::read_here(&text, &args.scenario).map_err(Stopped::usage)?;
     if !args.quiet {
         for warning in &reading.warnings {
             say(&warning.to_string());
         }
     }
-    let mut scenario = reading.scenario;
     if let Some(url) = &args.url {
         drive::target::Parts::parse(url).map_err(Stopped::usage)?;
-        scenario.target = model::Target::Url(url.clone());
+        reading.scenario.set_url(url).map_err(|e| Stopped::usage(format!("--url: {e}")))?;
     }
-    Ok(scenario)
+    Ok(reading.scenario)
 }
 
 fn seed(args: &RunArgs) -> Seed {
@@ -226,7 +232,13 @@ fn seed(args: &RunArgs) -> Seed {
     Seed(args.seed.unwrap_or_else(|| Seed(Clock::unix_millis()).nth(u64::from(std::process::id())).0 >> 11))
 }
 
-async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(Outcome, TargetFacts), Stopped> {
+async fn drive(
+    args: &RunArgs,
+    terminal: Terminal,
+    plan: &Arc<Plan>,
+    started: u64,
+    journal: Option<&Keeping>,
+) -> Result<(Outcome, Facts), Stopped> {
     let built_in = plan.scenario.target == model::Target::BuiltIn;
     let workers = match args.processes {
         Processes::Auto => limits::workers_needed(plan.connections, built_in),
@@ -248,7 +260,21 @@ async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(
     announce(args, plan, &url, built_in, &preflight);
 
     let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
-    let options = drive::Options { threads, processes: workers, targets, urls, sources, server_inside: built_in };
+    let facts = facts(plan, TargetFacts { url: report::redact_url(&url), built_in }, started);
+    let place = journal.map(|journal| journal.place().to_owned());
+    let options = drive::Options {
+        threads,
+        processes: workers,
+        targets,
+        urls,
+        sources,
+        folder: folder(args),
+        server_inside: built_in,
+        journal: place,
+    };
+    if let Some(journal) = journal {
+        journal.begin(&facts, options.shards(plan.connections))?;
+    }
     let stop = super::interrupt::watch();
     let mut display = Display::new(terminal, args.quiet);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |progress| display.show(progress)).await;
@@ -260,7 +286,12 @@ async fn drive(args: &RunArgs, terminal: Terminal, plan: &Arc<Plan>) -> Result<(
     for lost in &outcome.lost {
         say(&format!("wsbench: {lost}"));
     }
-    Ok((outcome, TargetFacts { url: report::redact_url(&url), built_in }))
+    Ok((outcome, facts))
+}
+
+/// Where the files a scenario names are looked for: beside it.
+fn folder(args: &RunArgs) -> PathBuf {
+    args.scenario.parent().map_or_else(PathBuf::new, std::path::Path::to_path_buf)
 }
 
 /// What the process that holds most needs.
@@ -325,43 +356,4 @@ fn threads(plan: &Plan, workers: u32) -> u32 {
     let by_copies = (plan.budget().copies() as f64 / seconds / 60_000.0).ceil() as u32;
     let all = by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores);
     all.div_ceil(workers.max(1))
-}
-
-fn report(plan: &Plan, outcome: &Outcome, target: TargetFacts, started_at_unix_ms: u64) -> Report {
-    let findings = check::judge(plan, &outcome.account);
-    let mut summary = measure::summarize(plan, &outcome.account);
-    add_cost(&mut summary.instrument, &outcome.cost, summary.connections.opened);
-    let shown = redacted(&plan.scenario);
-    let budget = plan.budget();
-    let facts = Facts {
-        scenario: ScenarioFacts {
-            name: shown.name.clone(),
-            description: shown.description.clone(),
-            digest: plan.digest(),
-            toml: shown.to_toml(),
-        },
-        target,
-        seed: plan.seed,
-        run_id: plan.run,
-        started_at_unix_ms,
-        plan: PlanFacts {
-            digest: plan.digest(),
-            connections: plan.connections,
-            publishers: plan.publishers,
-            publications: budget.publications(),
-            copies_owed: budget.copies(),
-            planned_ns: (plan.ramp() + plan.publishing()).as_nanos(),
-        },
-    };
-    Report::new(facts, findings, summary)
-}
-
-fn add_cost(numbers: &mut measure::InstrumentNumbers, cost: &Cost, opened: u64) {
-    numbers.shards = cost.shards;
-    numbers.processes = cost.processes;
-    numbers.cpu_ns = cost.cpu.as_nanos();
-    numbers.peak_memory_bytes = cost.peak_memory;
-    numbers.bytes_per_connection = cost.ramp_memory.checked_div(opened).unwrap_or(0);
-    numbers.steal_share = cost.steal_share;
-    numbers.server_inside = cost.server_inside;
 }

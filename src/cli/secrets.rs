@@ -3,7 +3,7 @@
 
 use crate::report::redact_url;
 use crate::scenario::Scenario;
-use crate::scenario::model::Target;
+use crate::scenario::model::{Auth, Connection, Target, Template};
 
 /// Header fields whose values are credentials.
 const SECRET: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "api-key"];
@@ -15,11 +15,28 @@ pub(super) fn redacted(scenario: &Scenario) -> Scenario {
         *url = redact_url(url);
     }
     for group in &mut shown.groups {
-        for (name, value) in &mut group.headers {
-            if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
-                "***".clone_into(value);
-            }
-        }
+        redact(&mut group.connection);
     }
     shown
+}
+
+fn redact(connection: &mut Connection) {
+    for (name, value) in &mut connection.headers {
+        if SECRET.contains(&name.to_ascii_lowercase().as_str()) {
+            hide(value);
+        }
+    }
+    connection.cookies.iter_mut().chain(&mut connection.query).for_each(|(_, value)| hide(value));
+    match &mut connection.auth {
+        Some(Auth::Bearer(secret) | Auth::Basic { password: secret, .. }) => hide(secret),
+        None => {}
+    }
+}
+
+/// A value that is one variable (`{env.TOKEN}`, `{token}`) tells no secret and stays.
+fn hide(value: &mut Template) {
+    let text = value.as_str();
+    if !(text.starts_with('{') && text.ends_with('}')) {
+        *value = Template::literal("***");
+    }
 }

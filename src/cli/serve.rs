@@ -63,6 +63,9 @@ pub struct ServeArgs {
     /// Time a closing client has before its socket is dropped.
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = span)]
     close_timeout: Duration,
+    /// Time a client may take nothing of what waits for it before it is given up as dead.
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
+    write_timeout: Duration,
     /// A sub-protocol to accept when offered; repeatable.
     #[arg(long = "subprotocol", value_name = "NAME")]
     subprotocols: Vec<String>,
@@ -78,6 +81,9 @@ pub struct ServeArgs {
     /// Threads, each with its own share of the clients.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
+    /// Accept permessage-deflate (RFC 7692) when a client offers it.
+    #[arg(long)]
+    deflate: bool,
     /// Make each request path a room of its own, whose messages stay in it.
     #[arg(long)]
     rooms: bool,
@@ -173,13 +179,14 @@ impl ServeArgs {
             max_connections: self.max_connections,
             handshake_timeout: self.handshake_timeout,
             close_timeout: self.close_timeout,
+            write_timeout: self.write_timeout,
             subprotocols: self.subprotocols,
             rooms: self.rooms,
+            deflate: self.deflate,
             tls,
             faults: faults(&self.faults, self.fault_file.as_deref())?,
             threads: self.threads.into(),
             seed: self.seed,
-            ..ServerConfig::default()
         })
     }
 }

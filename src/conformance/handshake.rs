@@ -142,7 +142,10 @@ fn judge(case: &Handshake, request: &Request, came: &Came) -> Verdict {
 
 fn matches(answer: &Answer, request: &Request, came: &Came) -> bool {
     let Came::Response(response) = came else {
-        return *answer == Answer::Dropped && matches!(came, Came::Dropped(_));
+        return match came {
+            Came::Dropped(_) => *answer == Answer::Dropped,
+            _ => *answer == Answer::Silent,
+        };
     };
     let upgraded = response.check_upgrade(request).is_ok() && !has_body(response);
     match answer {
@@ -157,7 +160,7 @@ fn matches(answer: &Answer, request: &Request, came: &Came) -> bool {
         }
         Answer::Class(class) => response.status / 100 == *class && response.status != 101,
         Answer::NotUpgraded => response.status >= 200 && (response.status != 426 || response.field("Upgrade").is_some()),
-        Answer::Dropped => false,
+        Answer::Dropped | Answer::Silent => false,
     }
 }
 

@@ -9,11 +9,15 @@
 
 pub mod bench;
 pub mod catalogue;
+pub mod clients;
 pub mod corpus;
 pub mod exchange;
+pub mod expect;
 pub mod handshake;
 pub mod looping;
+pub mod observation;
 pub mod procedures;
+pub mod report;
 pub mod run;
 pub mod script;
 pub mod select;

@@ -9,7 +9,8 @@ use futures::future::join_all;
 
 use super::bench::{Bench, Closed, Profile};
 use super::catalogue::model::{Ask, Autobahn, Case, Expectation, Pace, Script};
-use super::exchange::{Complete, Exchange, Observation, Plan};
+use super::exchange::{Complete, Exchange, Plan};
+use super::observation::Observation;
 use super::survey::Survey;
 use super::verdict::{self, Outcome, Verdict};
 use super::wire::frame::Role;
@@ -103,6 +104,10 @@ fn unaskable(bench: &Bench, survey: &Survey, case: &Case) -> Option<String> {
     }
     if case.needs.broadcast {
         return survey.no_broadcast();
+    }
+    let own_link = matches!(case.ask, Ask::Handshake(_) | Ask::Procedure { .. });
+    if case.needs.echo && survey.observed() && own_link {
+        return Some("the echo is looked for on the sender's own connection, and this server leaves the sender out".to_owned());
     }
     if case.needs.echo { survey.no_echo() } else { None }
 }

@@ -1,7 +1,8 @@
 //! The verifiers of our own scripts: pure functions from an observation to a verdict.
 
 use super::catalogue::model::{Expected, Script, Side, Step, Timer, Verifier};
-use super::exchange::{Complete, Observation, Plan, same};
+use super::exchange::{Complete, Plan};
+use super::observation::{Observation, same};
 use super::verdict::{Outcome, Verdict};
 
 /// How a script is played: what completes it and what its timer does.
@@ -104,7 +105,7 @@ fn answers(codes: &[u16], empty: bool, drop: bool, seen: &Observation) -> (Outco
 mod tests {
     use std::time::Duration;
 
-    use super::super::exchange::{CloseSeen, Event};
+    use super::super::observation::{CloseSeen, Event};
     use super::*;
 
     fn closed(code: Option<u16>, ours_first: bool) -> Observation {

@@ -2,7 +2,7 @@
 //! outcome. Pure: no socket, no clock.
 
 use super::catalogue::model::{Autobahn, Expectation, Level, Side};
-use super::exchange::{Observation, same};
+use super::observation::{Observation, same};
 use super::wire::frame::Role;
 
 /// One of Autobahn's words for a behaviour or a closing behaviour.
@@ -138,12 +138,12 @@ impl Verdict {
     /// Weighs an outcome by how strongly the RFC wants it: breaking a SHOULD is NON-STRICT, a MAY is told.
     #[must_use]
     pub fn at_level(mut self, level: Level) -> Self {
-        self.outcome = match (level, self.outcome) {
+        let weighed = match (level, self.outcome) {
             (Level::Should, Outcome::Fail) => Outcome::NonStrict,
             (Level::May, Outcome::Fail | Outcome::NonStrict) => Outcome::Info,
-            (_, outcome) => outcome,
+            _ => return self,
         };
-        self
+        Self::plain(weighed, std::mem::take(&mut self.actual))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a received message is. One look at its first bytes decides for a copy; only what is no copy takes the slow road
 //! of matchers and JSON.
 
-use crate::base::{ConnId, Flaws, RunId};
+use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN};
 use crate::event::StrayKind;
 use crate::plan::Plan;
-use crate::scenario::model::{Audience, Beat, Encoding, Greeting, Matcher};
+use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Matcher, Role};
 use crate::wire::payload::{self, Recognised};
 use crate::wire::stamp::Stamp;
 
@@ -21,6 +21,8 @@ pub enum Kind {
     Pong,
     /// Nothing that should have come.
     Stray(StrayKind),
+    /// The sender's acknowledgement, or a copy nobody asked this client to count: neither owed nor wrong.
+    Nothing,
 }
 
 /// What is expected, compiled once for all connections of a shard.
@@ -29,7 +31,10 @@ pub struct Expectations {
     run: RunId,
     publishers: u32,
     sent_text: bool,
-    audience: Audience,
+    /// Everyone is owed everything: no look at rooms, groups or senders is needed.
+    everyone: bool,
+    /// How the server speaks, where it does more than relay.
+    pub(super) dialect: Option<Dialect>,
     pong: Option<Matcher>,
     beat: Matcher,
 }
@@ -38,42 +43,102 @@ impl Expectations {
     /// What a run of `plan` expects.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let checks = &plan.scenario.checks;
-        let publish = plan.scenario.publish.as_ref();
-        let beat = match checks.heartbeat.as_ref().map(|h| &h.beat) {
+        let scenario = &plan.scenario;
+        let beat = match scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref()) {
             Some(Beat::Message(matcher)) => matcher.clone(),
-            // Where no heartbeat is asked for, this project's own shape is still told apart from strays.
+            // Where no heartbeat is described, this project's own shape is still told apart from strays.
             _ => Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" })),
         };
+        let sent = scenario.publish.as_ref().map_or(Encoding::Text, |p| p.encoding);
+        let publishers = (0..plan.publishers).map(PublisherId);
+        let everyone = scenario.rooms.is_none()
+            && scenario.groups.iter().all(|g| g.receives)
+            && publishers.clone().all(|p| plan.is_owed(p, plan.connection_of(p)));
         Self {
             run: plan.run,
             publishers: plan.publishers,
-            sent_text: publish.is_none_or(|p| p.encoding == Encoding::Text),
-            audience: publish.map_or(Audience::All, |p| p.audience),
-            pong: checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
+            sent_text: sent == Encoding::Text,
+            everyone,
+            dialect: (!scenario.dialect.is_plain(sent)).then(|| scenario.dialect.clone()),
+            pong: scenario.checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
             beat,
         }
     }
 
-    /// Whether a message is a copy; `None` leaves it to [`Expectations::other`].
+    /// Whether a message of a server that relays is a copy; `None` leaves it to [`Expectations::other`].
     #[inline]
     #[must_use]
     pub fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
-        Some(match payload::recognise(message, text, self.sent_text, self.run) {
+        match payload::recognise(message, text, self.sent_text, self.run) {
+            Recognised::Nothing => None,
+            recognised => Some(self.judge(plan, conn, recognised)),
+        }
+    }
+
+    /// Every payload in a message of a server that speaks a dialect. Returns whether there was any.
+    pub(super) fn copies(
+        &self,
+        dialect: &Dialect,
+        plan: &Plan,
+        conn: ConnId,
+        message: &[u8],
+        text: bool,
+        mut on: impl FnMut(Kind),
+    ) -> bool {
+        let mut role = None;
+        let opcode = match dialect.receive {
+            Some(receive) if (receive == Encoding::Text) != text => Flaws::OPCODE,
+            _ => Flaws::NONE,
+        };
+        dialect.carrier.decode(message, STAMP_LEN, |bytes| {
+            payload::find(bytes, self.sent_text, self.run, |recognised| match *role.get_or_insert_with(|| dialect.role(message)) {
+                Role::Copy => match self.judge(plan, conn, recognised) {
+                    Kind::Copy(stamp, flaws) => on(Kind::Copy(stamp, flaws.with(opcode))),
+                    kind => on(kind),
+                },
+                Role::Ack => on(Kind::Nothing),
+                Role::Other => {}
+            });
+        });
+        matches!(role, Some(Role::Copy | Role::Ack))
+    }
+
+    #[inline]
+    fn judge(&self, plan: &Plan, conn: ConnId, recognised: Recognised) -> Kind {
+        match recognised {
             Recognised::Copy(stamp, flaws) => {
                 if stamp.run != self.run {
                     Kind::Stray(StrayKind::OtherRun)
                 } else if stamp.publisher.0 >= self.publishers {
                     Kind::Stray(StrayKind::Unknown)
-                } else if self.audience == Audience::Others && plan.connection_of(stamp.publisher) == conn {
-                    Kind::Stray(StrayKind::Echo)
-                } else {
+                } else if self.everyone {
                     Kind::Copy(stamp, flaws)
+                } else {
+                    Self::of_some(plan, conn, stamp, flaws)
                 }
             }
             Recognised::Unreadable => Kind::Stray(StrayKind::Unreadable),
-            Recognised::Nothing => return None,
-        })
+            Recognised::Nothing => Kind::Nothing,
+        }
+    }
+
+    /// A copy in a run where not everyone is owed everything.
+    fn of_some(plan: &Plan, conn: ConnId, stamp: Stamp, flaws: Flaws) -> Kind {
+        let publisher = plan.connection_of(stamp.publisher);
+        if plan.is_owed(stamp.publisher, conn) {
+            Kind::Copy(stamp, flaws)
+        } else if plan.room_of(publisher) != plan.room_of(conn) {
+            Kind::Stray(StrayKind::OtherRoom)
+        } else if publisher == conn && plan.scenario.groups[plan.group_index(conn)].receives {
+            Kind::Stray(StrayKind::Echo)
+        } else {
+            Kind::Nothing
+        }
+    }
+
+    /// Whether a message is a beat of the server's heartbeat.
+    pub(super) fn is_beat(&self, message: &[u8]) -> bool {
+        self.beat.matches(message)
     }
 
     /// What a message without a stamp is. `greeting` is what this connection still waits for, if it does; `first` says
@@ -89,7 +154,7 @@ impl Expectations {
         if self.pong.as_ref().is_some_and(|pong| pong.matches(message)) {
             return Kind::Pong;
         }
-        if self.beat.matches(message) {
+        if self.is_beat(message) {
             return Kind::Beat;
         }
         if first && greeting == Some(&Greeting::Any) {

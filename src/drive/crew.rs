@@ -2,6 +2,7 @@
 //! heard with the same words, merged with the same merge.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::clock::Clock;
 use super::gauge::Gauge;
 use super::run::{DriveError, Options};
 use super::shard::{self, Directive, Start, Word};
-use super::target::Target;
+use super::target::{Target, Trust};
 use super::worker;
 
 /// How long a member may take to answer before it counts as lost. Closing handshakes take at most five seconds, settling 25
@@ -50,9 +51,11 @@ impl Crew {
         if options.processes > 0 {
             return Self::processes(plan, options, clock);
         }
-        let of = options.threads.clamp(1, plan.connections);
+        let of = options.shards(plan.connections);
         let shares: Vec<Share> = (0..of).map(|index| Share { index, of }).collect();
-        Self::threads(plan, &shares, options.targets.into(), options.sources.into(), clock)
+        let trust = options.urls.into_iter().map(|(_, trust)| trust).collect();
+        let journal = options.journal.map(Arc::from);
+        Self::threads(plan, &shares, options.targets.into(), trust, options.sources.into(), journal, clock)
     }
 
     /// A thread for each share.
@@ -60,7 +63,9 @@ impl Crew {
         plan: &Arc<Plan>,
         shares: &[Share],
         targets: Arc<[Target]>,
+        trust: Vec<Trust>,
         sources: Arc<[IpAddr]>,
+        journal: Option<Arc<Path>>,
         clock: Clock,
     ) -> Result<Self, DriveError> {
         let (sender, words) = mpsc::unbounded_channel();
@@ -73,7 +78,9 @@ impl Crew {
                 share,
                 clock,
                 targets: targets.clone(),
+                trust: trust.clone(),
                 sources: sources.clone(),
+                journal: journal.clone(),
                 gauge: gauge.clone(),
                 directives,
                 words: sender.clone(),
@@ -90,8 +97,8 @@ impl Crew {
     fn processes(plan: &Arc<Plan>, options: Options, clock: Clock) -> Result<Self, DriveError> {
         let (sender, words) = mpsc::unbounded_channel();
         let workers = options.processes.min(plan.connections);
-        let threads = options.threads.clamp(1, plan.connections.div_ceil(workers));
-        let of = workers * threads;
+        let of = options.shards(plan.connections);
+        let threads = of / workers;
         let mut crew = Self::empty(words, of as usize);
         for n in 0..workers {
             let shares: Vec<Share> = (0..threads).map(|t| Share { index: n * threads + t, of }).collect();

@@ -28,6 +28,7 @@ pub(super) struct Failed {
 pub(super) struct Dialled {
     pub(super) stream: Stream,
     pub(super) early: Vec<u8>,
+    pub(super) subprotocol: Option<String>,
 }
 
 impl Failed {
@@ -96,11 +97,11 @@ async fn attempt(
     let key = key(random);
     stream.write_all(&request.encode(&key)).await.map_err(|e| Failed::io(&e))?;
     stream.flush().await.map_err(|e| Failed::io(&e))?;
-    let early = answer(&mut stream, request, &key).await?;
-    Ok(Dialled { stream, early })
+    let (early, subprotocol) = answer(&mut stream, request, &key).await?;
+    Ok(Dialled { stream, early, subprotocol })
 }
 
-async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<Vec<u8>, Failed> {
+async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<(Vec<u8>, Option<String>), Failed> {
     let mut head = Vec::with_capacity(1024);
     loop {
         let read = stream.read_buf(&mut head).await.map_err(|e| Failed::io(&e))?;
@@ -109,7 +110,7 @@ async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<Vec
         }
         match request.judge(key, &head) {
             Ok(None) => {}
-            Ok(Some(accepted)) => return Ok(head.split_off(accepted.head)),
+            Ok(Some(accepted)) => return Ok((head.split_off(accepted.head), accepted.subprotocol)),
             Err(error) => return Err(Failed::new(cause_of_handshake(&error), error)),
         }
     }

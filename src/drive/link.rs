@@ -10,15 +10,20 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use crate::base::{ConnId, Instant, Rng, Seq};
-use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel, StrayKind};
+use crate::base::{ConnId, Flaws, Instant, Rng, Seq};
+use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel};
+use crate::scenario::model::{Behaviour, Body, Dialect, Encoder, Greeting};
+use crate::scenario::session::Claim;
+use crate::scenario::template::Vars;
 use crate::wire::close;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::reader::{self, Message, Reader, Violation};
+use crate::wire::stamp::Stamp;
 
 use super::classify::Kind;
 use super::shard::Shard;
 use super::stream::Stream;
+use super::talk::{Talk, Todo};
 
 /// Bytes a server may leave unread before further publications on this connection are dropped (and counted).
 const OUTBOX_LIMIT: usize = 4 << 20;
@@ -74,10 +79,14 @@ struct Session {
     mask: Rng,
     close_received: Option<Option<u16>>,
     closed_by: ClosedBy,
+    /// Script and answers, where the scenario has any.
+    talk: Option<Box<Talk>>,
+    /// How this connection's publications are written, where they are more than their payload.
+    encoder: Option<Box<Encoder>>,
 }
 
 impl Link {
-    pub(super) fn new(conn: ConnId, group: u16, stream: Stream, limit: u32, mask: Rng) -> Self {
+    pub(super) fn new(conn: ConnId, group: u16, stream: Stream, limit: u32, mask: Rng, talk: Option<Box<Talk>>) -> Self {
         Self {
             io: Io { stream, out: Vec::new(), written: 0, waker: Waker::noop().clone(), failed: false },
             reader: Reader::new(limit),
@@ -91,6 +100,8 @@ impl Link {
                 mask,
                 close_received: None,
                 closed_by: ClosedBy::Us,
+                talk,
+                encoder: None,
             },
         }
     }
@@ -103,16 +114,90 @@ impl Link {
         &self.io.stream
     }
 
-    /// Makes the connection a member.
-    pub(super) fn ready(&mut self, shard: &Shard, at: Instant) {
-        self.session.ready(shard, at);
-    }
-
     /// The number of the next publication on this connection.
     pub(super) fn next_seq(&mut self) -> Seq {
         let seq = self.session.next_seq;
         self.session.next_seq = Seq(seq.0.wrapping_add(1));
         seq
+    }
+
+    /// How this connection's publications are written; worked out at the first one.
+    pub(super) fn encoder(&mut self, shard: &Shard) -> Option<&Encoder> {
+        if self.session.encoder.is_none() {
+            let body = shard.plan.scenario.dialect.publish.as_ref()?;
+            let conn = self.session.conn;
+            let vars = self.vars(shard, conn);
+            self.session.encoder = body.bind(&vars).ok().map(Box::new);
+        }
+        self.session.encoder.as_deref()
+    }
+
+    /// Appends the message that carries the payload `content`.
+    pub(super) fn encode(&mut self, shard: &Shard, conn: ConnId, content: &[u8], seq: Seq, out: &mut Vec<u8>) {
+        let Some(encoder) = self.session.encoder.take() else { return };
+        if let Some((before, after)) = encoder.around() {
+            out.extend_from_slice(before);
+            out.extend_from_slice(content);
+            out.extend_from_slice(after);
+        } else {
+            let vars = Vars { payload: content, seq: u64::from(seq.0), ..self.vars(shard, conn) };
+            encoder.encode(&vars, out);
+        }
+        self.session.encoder = Some(encoder);
+    }
+
+    /// The variables of this connection, with what it captured.
+    pub(super) fn vars<'a>(&'a self, shard: &'a Shard, conn: ConnId) -> Vars<'a> {
+        let vars = shard.vars(conn);
+        match &self.session.talk {
+            Some(talk) => Vars { captured: talk.captured(), ..vars },
+            None => vars,
+        }
+    }
+
+    /// Sends a whole message.
+    pub(super) fn send(&mut self, bytes: &[u8], text: bool) {
+        self.session.send(&mut self.io, bytes, text);
+    }
+
+    /// The handshake is done: the script begins, or the client is ready.
+    pub(super) fn on_open(&mut self, shard: &Shard, at: Instant) {
+        let conn = self.session.conn;
+        if let Some(mut talk) = self.session.talk.take() {
+            let todo = talk.on_open(shard.behaviour(conn), &shard.vars(conn));
+            self.session.talk = Some(talk);
+            self.session.carry_out(shard, &mut self.io, at, todo);
+        } else if !matches!(shard.greeting(self.session.group), Greeting::Expected { .. }) {
+            self.session.ready(shard, at);
+        }
+    }
+
+    /// A timer of the script fired.
+    pub(super) fn on_timer(&mut self, shard: &Shard, at: Instant, timer: u32) {
+        self.converse(shard, at, |talk, behaviour, vars| talk.on_timer(behaviour, vars, timer));
+    }
+
+    /// A request of the script was answered, or not.
+    pub(super) fn on_http(&mut self, shard: &Shard, at: Instant, answer: Result<(u16, Vec<u8>), String>) {
+        self.converse(shard, at, |talk, behaviour, vars| {
+            talk.on_http(behaviour, vars, answer.as_ref().map(|(status, body)| (*status, body.as_slice())).map_err(String::as_str))
+        });
+    }
+
+    /// A timed message is due.
+    pub(super) fn on_period(&mut self, shard: &Shard, at: Instant, reply: usize) {
+        self.converse(shard, at, |talk, behaviour, vars| talk.on_period(behaviour, vars, reply));
+    }
+
+    fn converse(&mut self, shard: &Shard, at: Instant, step: impl FnOnce(&mut Talk, &Behaviour, &Vars<'_>) -> Todo) {
+        if !matches!(self.session.state, State::Waiting | State::Ready) {
+            return;
+        }
+        let conn = self.session.conn;
+        if let Some(talk) = &mut self.session.talk {
+            let todo = step(talk, shard.behaviour(conn), &shard.vars(conn));
+            self.session.carry_out(shard, &mut self.io, at, todo);
+        }
     }
 
     /// Whether the outbox is beyond its limit.
@@ -144,12 +229,17 @@ impl Link {
     }
 
     /// Sends a ping of `level` and returns its number.
-    pub(super) fn ping(&mut self, level: PingLevel, text: &str) -> u32 {
+    pub(super) fn ping(&mut self, shard: &Shard, level: PingLevel, body: Option<&Body>) -> u32 {
         let nonce = self.session.pings[level as usize];
         self.session.pings[level as usize] = nonce.wrapping_add(1);
-        match level {
-            PingLevel::Application => self.send_with(Opcode::Text, text.len(), |out| out.extend_from_slice(text.as_bytes())),
-            PingLevel::Protocol => self.send_with(Opcode::Ping, 8, |out| {
+        match body {
+            Some(body) => {
+                let vars = Vars { count: u64::from(nonce) + 1, ..self.vars(shard, self.session.conn) };
+                if let Ok(bytes) = body.render(&vars) {
+                    self.send(&bytes, body.is_text());
+                }
+            }
+            None => self.send_with(Opcode::Ping, 8, |out| {
                 out.extend_from_slice(&PING_TAG);
                 out.extend_from_slice(&nonce.to_be_bytes());
             }),
@@ -159,13 +249,13 @@ impl Link {
 
     /// Begins the closing handshake (RFC 6455 section 7.1.2), unless it has begun.
     pub(super) fn close(&mut self, code: u16, by: ClosedBy) {
-        if matches!(self.session.state, State::Waiting | State::Ready) {
-            self.session.state = State::Closing;
-            self.session.closed_by = by;
-            self.send_with(Opcode::Close, 2, |out| out.extend_from_slice(&code.to_be_bytes()));
-            // The reading task may sleep; it must see the new state.
-            self.io.waker.wake_by_ref();
-        }
+        self.session.close(&mut self.io, code, by);
+    }
+
+    /// The client's last words, then the closing handshake.
+    pub(super) fn leave(&mut self, shard: &Shard, at: Instant) {
+        self.converse(shard, at, Talk::on_close);
+        self.close(close::NORMAL, ClosedBy::Us);
     }
 
     /// Gives the connection up without waiting for the server any longer.
@@ -221,6 +311,44 @@ impl Io {
 }
 
 impl Session {
+    fn close(&mut self, io: &mut Io, code: u16, by: ClosedBy) {
+        if matches!(self.state, State::Waiting | State::Ready) {
+            self.state = State::Closing;
+            self.closed_by = by;
+            let mask = self.next_mask();
+            frame::write_client(&mut io.out, Opcode::Close, &code.to_be_bytes(), mask);
+            io.flush();
+            // The reading task may sleep; it must see the new state.
+            io.waker.wake_by_ref();
+        }
+    }
+
+    fn send(&mut self, io: &mut Io, bytes: &[u8], text: bool) {
+        let mask = self.next_mask();
+        frame::write_client(&mut io.out, if text { Opcode::Text } else { Opcode::Binary }, bytes, mask);
+        io.flush();
+    }
+
+    /// Does what the conversation asks for.
+    fn carry_out(&mut self, shard: &Shard, io: &mut Io, at: Instant, todo: Todo) {
+        for (bytes, text) in &todo.send {
+            self.send(io, bytes, *text);
+        }
+        for errand in todo.errands {
+            shard.run_errand(self.conn, errand);
+        }
+        if let Some(held) = todo.ready {
+            self.ready(shard, at);
+            for message in held {
+                self.unclaimed(shard, at, &message);
+            }
+        }
+        if let Some(reason) = todo.failed {
+            shard.observe(Event::NotReady { conn: self.conn, at, detail: &reason });
+            self.close(io, close::NORMAL, ClosedBy::Script);
+        }
+    }
+
     fn next_mask(&mut self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "32 of 64 random bits")]
         let mask = self.mask.next_u64() as u32;
@@ -238,19 +366,15 @@ impl Session {
     #[inline]
     fn on_message(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: Message<'_>) -> Result<(), Violation> {
         match message {
-            Message::Text(bytes) => self.on_data(shard, at, bytes, true),
-            Message::Binary(bytes) => self.on_data(shard, at, bytes, false),
+            Message::Text(bytes) => self.on_data(shard, io, at, bytes, true),
+            Message::Binary(bytes) => self.on_data(shard, io, at, bytes, false),
             Message::Ping(bytes) => {
                 if self.state != State::Closing {
                     let mask = self.next_mask();
                     frame::write_client(&mut io.out, Opcode::Pong, bytes, mask);
                     io.flush();
                 }
-                let protocol_beats = shard.protocol_beats;
                 shard.observe(Event::ServerPing { conn: self.conn, at });
-                if protocol_beats {
-                    shard.observe(Event::Beat { conn: self.conn, at });
-                }
                 Ok(())
             }
             Message::Pong(bytes) => {
@@ -265,42 +389,100 @@ impl Session {
     }
 
     #[inline]
-    fn on_data(&mut self, shard: &Shard, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
-        let conn = self.conn;
-        match shard.expect.copy(&shard.plan, conn, bytes, text) {
+    fn on_data(&mut self, shard: &Shard, io: &mut Io, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
+        if let Some(dialect) = &shard.expect.dialect {
+            return self.on_dialect(dialect, shard, io, at, bytes, text);
+        }
+        match shard.expect.copy(&shard.plan, self.conn, bytes, text) {
             Some(Kind::Copy(stamp, flaws)) => {
                 if text && !flaws.is_none() {
                     reader::check_text(bytes)?;
                 }
-                self.first = false;
-                let copy = Copy {
-                    conn,
-                    publisher: stamp.publisher,
-                    seq: stamp.seq,
-                    planned: stamp.planned,
-                    sent: stamp.sent,
-                    received: at,
-                    flaws,
-                };
-                shard.observe(Event::Copy(copy));
-                if shard.closed_loop {
-                    shard.came_back(stamp.publisher, stamp.seq);
+                self.on_copy(shard, at, &stamp, flaws);
+                Ok(())
+            }
+            kind => {
+                if text {
+                    reader::check_text(bytes)?;
+                }
+                match kind {
+                    Some(kind) => self.on_kind(shard, at, bytes, kind),
+                    None => self.on_unstamped(shard, io, at, bytes),
                 }
                 Ok(())
             }
-            other => self.on_other(shard, at, bytes, text, other),
         }
     }
 
-    #[cold]
-    fn on_other(&mut self, shard: &Shard, at: Instant, bytes: &[u8], text: bool, kind: Option<Kind>) -> Result<(), Violation> {
+    #[inline]
+    fn on_copy(&mut self, shard: &Shard, at: Instant, stamp: &Stamp, flaws: Flaws) {
+        self.first = false;
+        let Stamp { publisher, seq, planned, sent, .. } = *stamp;
+        shard.observe(Event::Copy(Copy { conn: self.conn, publisher, seq, planned, sent, received: at, flaws }));
+        if shard.closed_loop {
+            shard.came_back(publisher, seq);
+        }
+    }
+
+    /// A frame of a server that does more than relay: several messages perhaps, payloads in envelopes, acknowledgements.
+    fn on_dialect(
+        &mut self,
+        dialect: &Dialect,
+        shard: &Shard,
+        io: &mut Io,
+        at: Instant,
+        bytes: &[u8],
+        text: bool,
+    ) -> Result<(), Violation> {
         if text {
             reader::check_text(bytes)?;
         }
-        let conn = self.conn;
+        for message in dialect.messages(bytes) {
+            let conn = self.conn;
+            let stamped = shard.expect.copies(dialect, &shard.plan, conn, message, text, |kind| match kind {
+                Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
+                kind => self.on_kind(shard, at, message, kind),
+            });
+            if !stamped {
+                self.on_unstamped(shard, io, at, message);
+            }
+        }
+        Ok(())
+    }
+
+    /// A message without a payload: the conversation may account for it, a rule explain it.
+    #[cold]
+    fn on_unstamped(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: &[u8]) {
+        let claim = match &mut self.talk {
+            None => Claim::Unclaimed,
+            Some(talk) => {
+                let (claim, todo) = talk.on_message(shard.behaviour(self.conn), &shard.vars(self.conn), message);
+                self.carry_out(shard, io, at, todo);
+                claim
+            }
+        };
+        match claim {
+            Claim::Unclaimed => self.unclaimed(shard, at, message),
+            // Kept by the script, which hands back what it did not need.
+            Claim::Held => {}
+            // Answered or ignored, it may be a beat all the same.
+            Claim::Script | Claim::Reply | Claim::Ignored => {
+                if shard.expect.is_beat(message) {
+                    shard.observe(Event::Beat { conn: self.conn, at });
+                }
+            }
+        }
+    }
+
+    fn unclaimed(&mut self, shard: &Shard, at: Instant, message: &[u8]) {
         let greeting = (self.state == State::Waiting || self.first).then(|| shard.greeting(self.group));
-        let kind = kind.unwrap_or_else(|| shard.expect.other(bytes, greeting, self.first));
-        let sample = &bytes[..bytes.len().min(SAMPLE)];
+        let kind = shard.expect.other(message, greeting, self.first);
+        self.on_kind(shard, at, message, kind);
+    }
+
+    fn on_kind(&mut self, shard: &Shard, at: Instant, message: &[u8], kind: Kind) {
+        let conn = self.conn;
+        let sample = &message[..message.len().min(SAMPLE)];
         match kind {
             Kind::Greeting => {
                 self.first = false;
@@ -310,9 +492,9 @@ impl Session {
             Kind::Pong => shard.observe(Event::Pong { conn, level: PingLevel::Application, nonce: None, at }),
             Kind::Beat => shard.observe(Event::Beat { conn, at }),
             Kind::Stray(kind) => shard.observe(Event::Stray { conn, at, kind, sample }),
-            Kind::Copy(..) => shard.observe(Event::Stray { conn, at, kind: StrayKind::Unexpected, sample }),
+            Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
+            Kind::Nothing => {}
         }
-        Ok(())
     }
 
     fn on_pong(&mut self, shard: &Shard, at: Instant, bytes: &[u8]) {

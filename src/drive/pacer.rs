@@ -1,19 +1,22 @@
 //! Publications and pings on their planned instants. The n-th instant comes from the plan, never from the previous send, so
 //! lateness cannot accumulate or hide; what is late is sent at once and its lag recorded.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use tokio::task::{spawn_local, yield_now};
 
 use crate::base::{ConnId, Instant, PublisherId, STAMP_LEN, Seq, Span};
 use crate::event::{DropCause, Event, PingLevel};
-use crate::scenario::model::{Encoding, Pace};
+use crate::scenario::model::Request;
+use crate::scenario::model::{Body, Encoding, HttpPublish, Pace, Via};
+use crate::scenario::template::{MissingValue, Vars};
 use crate::wire::frame::Opcode;
 use crate::wire::payload;
 use crate::wire::stamp::Stamp;
 
 use super::alarm::Alarm;
-use super::link::State;
+use super::link::{Link, State};
 use super::shard::Shard;
 
 /// How many sends may follow one another before the receiving side gets its turn.
@@ -39,11 +42,11 @@ pub(super) fn start(shard: &Rc<Shard>, at: Instant) -> std::io::Result<()> {
         // No ping whose answer could not come before the drain: it would prove nothing.
         let last = end.before(pong.within);
         if let Some(application) = &pong.application {
-            let text: Rc<str> = application.send.as_str().into();
-            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Application, text));
+            let body = Some(application.send.clone());
+            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Application, body));
         }
         if pong.protocol {
-            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Protocol, "".into()));
+            spawn_local(ping(shard.clone(), Alarm::new(shard.clock)?, at, last, PingLevel::Protocol, None));
         }
     }
     Ok(())
@@ -163,13 +166,16 @@ impl Queued {
 }
 
 /// Queues the publication planned for `planned` on its connection, to be flushed at once by the caller, or drops it with its cause.
-fn publish(shard: &Shard, publisher: PublisherId, planned: Instant) -> Option<Seq> {
+fn publish(shard: &Rc<Shard>, publisher: PublisherId, planned: Instant) -> Option<Seq> {
     let conn = shard.plan.connection_of(publisher);
     let link = shard.link(conn).filter(|link| link.borrow().state() == State::Ready);
     let Some(link) = link else {
         drop_one(shard, publisher, planned, DropCause::NotOpen);
         return None;
     };
+    if let Some(Via::Http(publish)) = shard.plan.scenario.publish.as_ref().map(|p| &p.via) {
+        return over_http(shard, &link, publish, publisher, planned);
+    }
     let mut link = link.borrow_mut();
     if link.is_blocked() {
         drop_one(shard, publisher, planned, DropCause::BackPressure);
@@ -181,10 +187,72 @@ fn publish(shard: &Shard, publisher: PublisherId, planned: Instant) -> Option<Se
     let sent = shard.clock.now();
     let padding = bytes.saturating_sub(STAMP_LEN);
     let stamp = Stamp { run: shard.plan.run, publisher, seq, planned, sent, padding: padding.try_into().unwrap_or(u32::MAX) };
-    let opcode = if text { Opcode::Text } else { Opcode::Binary };
-    link.queue_with(opcode, STAMP_LEN + padding, |out| payload::write(out, &stamp, text));
+    let Some(body) = &shard.plan.scenario.dialect.publish else {
+        let opcode = if text { Opcode::Text } else { Opcode::Binary };
+        link.queue_with(opcode, STAMP_LEN + padding, |out| payload::write(out, &stamp, text));
+        shard.observe(Event::Sent { publisher, seq, planned, sent, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+        return Some(seq);
+    };
+    let mut content = Vec::with_capacity(STAMP_LEN + padding);
+    payload::write(&mut content, &stamp, text);
+    let mut message = Vec::with_capacity(content.len() + 256);
+    if link.encoder(shard).is_none() {
+        drop_one(shard, publisher, planned, DropCause::NotOpen);
+        return None;
+    }
+    link.encode(shard, conn, &content, seq, &mut message);
+    let opcode = if body.is_text() { Opcode::Text } else { Opcode::Binary };
+    link.queue_with(opcode, message.len(), |out| out.extend_from_slice(&message));
     shard.observe(Event::Sent { publisher, seq, planned, sent, bytes: bytes.try_into().unwrap_or(u32::MAX) });
     Some(seq)
+}
+
+/// Sends a publication as an HTTP request on behalf of the publisher's connection. It counts as sent when the request leaves;
+/// how it was answered is an event of its own.
+fn over_http(shard: &Rc<Shard>, link: &Rc<RefCell<Link>>, publish: &HttpPublish, publisher: PublisherId, planned: Instant) -> Option<Seq> {
+    let Ok(permit) = shard.requests_under_way.clone().try_acquire_owned() else {
+        drop_one(shard, publisher, planned, DropCause::BackPressure);
+        return None;
+    };
+    let text = shard.plan.scenario.publish.as_ref().is_none_or(|p| p.encoding == Encoding::Text);
+    let conn = shard.plan.connection_of(publisher);
+    let mut link = link.borrow_mut();
+    let seq = link.next_seq();
+    let bytes = shard.plan.payload_len(publisher, u64::from(seq.0));
+    let padding = u32::try_from(bytes.saturating_sub(STAMP_LEN)).unwrap_or(u32::MAX);
+    let sent = shard.clock.now();
+    let mut content = Vec::with_capacity(bytes);
+    payload::write(&mut content, &Stamp { run: shard.plan.run, publisher, seq, planned, sent, padding }, text);
+    let vars = Vars { payload: &content, seq: u64::from(seq.0), ..link.vars(shard, conn) };
+    let request = request_of(publish, &vars);
+    drop(link);
+    shard.observe(Event::Sent { publisher, seq, planned, sent, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+    let shard = shard.clone();
+    spawn_local(async move {
+        let answer = match &request {
+            Ok(request) => shard.ask(request).await,
+            Err(missing) => Err(missing.to_string()),
+        };
+        let at = shard.clock.now();
+        let (status, detail) = match &answer {
+            Ok((status, body)) => (*status, String::from_utf8_lossy(&body[..body.len().min(160)]).into_owned()),
+            Err(reason) => (0, reason.clone()),
+        };
+        shard.observe(Event::Answered { publisher, seq, at, status, took: at - sent, detail: &detail });
+        drop(permit);
+    });
+    Some(seq)
+}
+
+fn request_of(publish: &HttpPublish, vars: &Vars<'_>) -> Result<Request, MissingValue> {
+    let body = publish.body.render(vars)?;
+    let with_body = Vars { body: &body, ..*vars };
+    let mut headers = Vec::with_capacity(publish.headers.len());
+    for (name, value) in &publish.headers {
+        headers.push((name.clone(), value.text(&with_body)?));
+    }
+    let url = publish.url.text(&with_body)?;
+    Ok(Request { method: publish.method.clone(), url, headers, body, within: publish.within })
 }
 
 #[cold]
@@ -193,7 +261,7 @@ fn drop_one(shard: &Shard, publisher: PublisherId, planned: Instant, cause: Drop
 }
 
 /// Every client pings once a period, the clients spread evenly over it.
-async fn ping(shard: Rc<Shard>, alarm: Alarm, start: Instant, last: Instant, level: PingLevel, text: Rc<str>) {
+async fn ping(shard: Rc<Shard>, alarm: Alarm, start: Instant, last: Instant, level: PingLevel, body: Option<Body>) {
     let Some(every) = shard.plan.scenario.checks.pong.as_ref().map(|p| p.every) else { return };
     let mut order: Vec<(Span, ConnId)> = shard.connections().map(|c| (shard.plan.ping_offset(c), c)).collect();
     order.sort_unstable();
@@ -216,7 +284,7 @@ async fn ping(shard: Rc<Shard>, alarm: Alarm, start: Instant, last: Instant, lev
             turn += 1;
             if let Some(link) = shard.link(conn).filter(|link| link.borrow().state() == State::Ready) {
                 let sent = shard.clock.now();
-                let nonce = link.borrow_mut().ping(level, &text);
+                let nonce = link.borrow_mut().ping(&shard, level, body.as_ref());
                 shard.observe(Event::PingSent { conn, level, nonce, at: sent });
             }
         }

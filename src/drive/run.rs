@@ -2,8 +2,10 @@
 //! a time in hope. Every wait has a limit, and reaching it is told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::account::{Account, Connections, SendLog};
@@ -41,8 +43,21 @@ pub struct Options {
     pub urls: Vec<(String, Trust)>,
     /// Source addresses, taken in turn; empty: the system chooses.
     pub sources: Vec<IpAddr>,
+    /// Where worker processes find the files the scenario names.
+    pub folder: PathBuf,
     /// The built-in server runs in this process.
     pub server_inside: bool,
+    /// A journal whose header is written: every shard appends its blocks.
+    pub journal: Option<PathBuf>,
+}
+
+impl Options {
+    /// Over how many shards `connections` are spread, all processes together.
+    #[must_use]
+    pub fn shards(&self, connections: u32) -> u32 {
+        let workers = self.processes.min(connections);
+        if workers == 0 { self.threads.clamp(1, connections) } else { workers * self.threads.clamp(1, connections.div_ceil(workers)) }
+    }
 }
 
 /// Asked for from outside (Ctrl-C): true once the run is to come to an orderly end.
@@ -62,7 +77,7 @@ pub struct Outcome {
 }
 
 /// What the run cost, as the system tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
     /// Threads that drove connections.
     pub shards: u32,

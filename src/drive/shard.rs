@@ -2,8 +2,10 @@
 //! through directives and gauges; nothing is shared on the receive path.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
 use std::net::IpAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,11 +15,13 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::spawn_local;
 
 use crate::account::{Account, Ledger, SendLog, Share};
-use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
-use crate::event::{ClosedBy, Event, Phase};
+use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
+use crate::event::journal::JournalWriter;
+use crate::event::{ConnectFailure, Event, Phase};
 use crate::plan::Plan;
-use crate::scenario::model::{Beat, Greeting, Pace};
-use crate::wire::close;
+use crate::scenario::model::Request as Ask;
+use crate::scenario::model::{Behaviour, Connection, Greeting, Pace, Via};
+use crate::scenario::template::Vars;
 use crate::wire::handshake::Request;
 
 use super::alarm::Alarm;
@@ -25,9 +29,11 @@ use super::classify::Expectations;
 use super::clock::Clock;
 use super::dial;
 use super::gauge::Gauge;
+use super::http::{Answer, Http};
 use super::link::{self, Link, Reading, State};
 use super::slice::{self, Slice};
-use super::target::Target;
+use super::talk::{self, Errand, Talk};
+use super::target::{Parts, Target, Trust};
 use super::worker::WorkerCost;
 use super::{health, pacer};
 
@@ -35,6 +41,8 @@ use super::{health, pacer};
 const BUFFER: usize = 64 * 1024;
 /// Connection attempts a shard has under way at once; beyond it the ramp falls behind its timetable, which shows.
 const DIALLING: usize = 512;
+/// Publications over HTTP a shard has under way at once; further ones are dropped and counted.
+const REQUESTS: usize = 1024;
 /// Tasks that run before the kernel is asked again what is ready, timers among it.
 const EVENT_INTERVAL: u32 = 31;
 /// How long closing handshakes may take before the rest is given up.
@@ -77,7 +85,10 @@ pub(super) struct Start {
     pub(super) share: Share,
     pub(super) clock: Clock,
     pub(super) targets: Arc<[Target]>,
+    /// Whom to trust, per client group.
+    pub(super) trust: Vec<Trust>,
     pub(super) sources: Arc<[IpAddr]>,
+    pub(super) journal: Option<Arc<Path>>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) directives: mpsc::UnboundedReceiver<Directive>,
     pub(super) words: mpsc::UnboundedSender<Word>,
@@ -94,7 +105,6 @@ pub(super) struct Shard {
     pub(super) links: RefCell<Vec<Option<Rc<RefCell<Link>>>>>,
     pub(super) slice: Slice,
     pub(super) closed_loop: bool,
-    pub(super) protocol_beats: bool,
     /// Publishing is over, planned or not.
     pub(super) stopped: Cell<bool>,
     /// Closed loop: publishers whose last publication came back, and who waits for that.
@@ -102,9 +112,21 @@ pub(super) struct Shard {
     pub(super) returning: Notify,
     pub(super) log: RefCell<Option<Arc<SendLog>>>,
     ledger: RefCell<Ledger>,
+    /// What conversations asked for that takes time, and its bell.
+    pub(super) errands: RefCell<VecDeque<(ConnId, Errand)>>,
+    pub(super) errands_waiting: Notify,
+    /// Publications over HTTP that are not yet answered.
+    pub(super) requests_under_way: Arc<Semaphore>,
+    http: Option<Http>,
+    env: BTreeMap<String, String>,
+    journal: RefCell<Option<JournalWriter<File>>>,
     targets: Arc<[Target]>,
     sources: Arc<[IpAddr]>,
     requests: Vec<Request>,
+    /// Targets of connections whose address holds variables, by URL.
+    others: RefCell<HashMap<String, Target>>,
+    trust: Vec<Trust>,
+    random: RefCell<Rng>,
     dialling: Arc<Semaphore>,
     settle_at: Cell<Instant>,
 }
@@ -124,7 +146,12 @@ fn serve(start: Start) -> std::io::Result<Account> {
     // A local runtime: the tasks of a `LocalSet` would be queued twice over, and timers would wait for sixty of them each time.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())?;
-    let shard = Rc::new(Shard::new(&start));
+    let shard = Rc::new(Shard::new(&start)?);
+    if let Some(place) = &start.journal {
+        // Every block is one write at the end of the file, so shards and processes need no lock to share it.
+        let file = File::options().append(true).open(place)?;
+        shard.journal.replace(Some(JournalWriter::new(file, start.share.index, start.share.of)));
+    }
     let result = runtime.block_on(shard.clone().main(start.directives, start.words));
     // Dropping the tasks closes what is still open and gives the books back.
     drop(runtime);
@@ -132,23 +159,31 @@ fn serve(start: Start) -> std::io::Result<Account> {
     let log = shard.log.borrow_mut().take();
     let end = shard.settle_at.get();
     let shard = Rc::into_inner(shard).ok_or_else(|| std::io::Error::other("a task outlived its shard"))?;
+    if let Some(journal) = shard.journal.into_inner() {
+        // A journal that could not be finished has no end, which whoever reads it is told; the books stand without it.
+        let _ = journal.finish(end);
+    }
     let ledger = shard.ledger.into_inner();
     let own = ledger.send_log().clone();
     Ok(ledger.settle(log.as_deref().unwrap_or(&own), end))
 }
 
 impl Shard {
-    fn new(start: &Start) -> Self {
+    fn new(start: &Start) -> std::io::Result<Self> {
         let plan = start.plan.clone();
         let scenario = &plan.scenario;
         let own = start.share.size(plan.connections);
+        let over_http = matches!(scenario.publish.as_ref().map(|p| &p.via), Some(Via::Http(_)));
+        let asks = over_http || scenario.groups.iter().any(|group| talk::asks(&group.behaviour));
+        let trust = start.trust.first().cloned().unwrap_or_default();
+        let http = asks.then(|| super::tls::client(&trust).map(|tls| Http::new(&tls))).transpose().map_err(std::io::Error::other)?;
         let requests = scenario.groups.iter().zip(start.targets.iter()).map(|(group, target)| Request {
             path: target.path.clone(),
             host: target.host.clone(),
-            headers: group.headers.clone(),
+            headers: Vec::new(),
             subprotocols: group.subprotocols.clone(),
         });
-        Self {
+        Ok(Self {
             expect: Expectations::new(&plan),
             share: start.share,
             clock: start.clock,
@@ -157,24 +192,35 @@ impl Shard {
             links: RefCell::new(vec![None; own as usize]),
             slice: Slice::default(),
             closed_loop: matches!(scenario.publish.as_ref().map(|p| &p.pace), Some(Pace::Closed { .. })),
-            protocol_beats: scenario.checks.heartbeat.as_ref().is_some_and(|h| h.beat == Beat::ProtocolPing),
             stopped: Cell::new(false),
             returned: RefCell::new(VecDeque::new()),
             returning: Notify::new(),
             log: RefCell::new(None),
+            journal: RefCell::new(None),
             ledger: RefCell::new(Ledger::new(plan.clone(), start.share)),
+            errands: RefCell::new(VecDeque::new()),
+            errands_waiting: Notify::new(),
+            requests_under_way: Arc::new(Semaphore::new(REQUESTS)),
+            http,
+            env: scenario.env_names().into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect(),
             targets: start.targets.clone(),
             sources: start.sources.clone(),
             requests: requests.collect(),
+            others: RefCell::new(HashMap::new()),
+            trust: start.trust.clone(),
+            random: RefCell::new(plan.seed.derive("uuid").nth(u64::from(start.share.index)).rng()),
             dialling: Arc::new(Semaphore::new(DIALLING)),
             settle_at: Cell::new(Instant::EPOCH),
             plan,
-        }
+        })
     }
 
     /// Tells the books.
     #[inline(always)]
     pub(super) fn observe(&self, event: Event<'_>) {
+        if let Some(journal) = &mut *self.journal.borrow_mut() {
+            journal.event(&event);
+        }
         self.ledger.borrow_mut().observe(event);
     }
 
@@ -204,6 +250,43 @@ impl Shard {
         (conn.0 / self.share.of) as usize
     }
 
+    /// Whether this connection has a script, answers, anything to say besides publishing.
+    pub(super) fn behaviour(&self, conn: ConnId) -> &Behaviour {
+        &self.plan.scenario.groups[self.plan.group_index(conn)].behaviour
+    }
+
+    /// The variables of a connection at this moment. What it captured is its conversation's to add.
+    pub(super) fn vars(&self, conn: ConnId) -> Vars<'_> {
+        let (group, index) = self.plan.group_of(conn).map_or(("", 0), |(group, index)| (group.name.as_str(), index));
+        let mut random = self.random.borrow_mut();
+        Vars {
+            run: self.plan.run,
+            client: conn,
+            index,
+            group,
+            room: self.plan.room_name(conn),
+            now_ms: talk::now_ms(),
+            random: u128::from(random.next_u64()) << 64 | u128::from(random.next_u64()),
+            env: &self.env,
+            row: self.plan.scenario.feeder.as_ref().and_then(|feeder| feeder.row(conn, self.plan.seed)),
+            ..Vars::default()
+        }
+    }
+
+    /// Makes an HTTP request.
+    pub(super) async fn ask(&self, request: &Ask) -> Result<Answer, String> {
+        match &self.http {
+            Some(http) => http.ask(request).await,
+            None => Err("this run makes no requests".into()),
+        }
+    }
+
+    /// Leaves an errand to be run.
+    pub(super) fn run_errand(&self, conn: ConnId, errand: Errand) {
+        self.errands.borrow_mut().push_back((conn, errand));
+        self.errands_waiting.notify_one();
+    }
+
     /// Closed loop: a copy of a publication came; its publisher may be waiting for it.
     pub(super) fn came_back(&self, publisher: PublisherId, seq: Seq) {
         if self.share.owns(self.plan.connection_of(publisher)) {
@@ -218,6 +301,7 @@ impl Shard {
         words: mpsc::UnboundedSender<Word>,
     ) -> std::io::Result<()> {
         spawn_local(health::watch(self.clone()));
+        spawn_local(talk::run_errands(self.clone()));
         spawn_local(slice::next(self.clone()));
         while let Some(directive) = directives.recv().await {
             match directive {
@@ -276,36 +360,84 @@ impl Shard {
     async fn open(self: Rc<Self>, conn: ConnId) {
         let group = self.plan.group_index(conn);
         let settings = &self.plan.scenario.groups[group];
-        let target = &self.targets[group];
+        let mut rng = self.plan.seed.derive("connection").nth(u64::from(conn.0)).rng();
+        let mut talk = Talk::new(&settings.behaviour);
+        let at = self.clock.now();
+        self.gauge.attempt();
+        self.observe(Event::Connecting { conn, at });
+        if let Some(talk) = &mut talk
+            && let Err(reason) = talk::prelude(&self, conn, talk).await
+        {
+            self.fail(conn, ConnectFailure::Io, &reason);
+            return;
+        }
+        let (target, request) = match self.destination(conn, group, talk.as_deref()).await {
+            Ok(found) => found,
+            Err(reason) => return self.fail(conn, ConnectFailure::Dns, &reason),
+        };
         let address = target.addresses[conn.index() % target.addresses.len()];
         let source = (!self.sources.is_empty()).then(|| self.sources[conn.index() % self.sources.len()]);
-        let mut rng = self.plan.seed.derive("connection").nth(u64::from(conn.0)).rng();
         let began = self.clock.now();
-        self.gauge.attempt();
-        self.observe(Event::Connecting { conn, at: began });
         let limit = settings.connect_timeout.to_std();
-        let dialled = match dial::dial(target, address, source, &self.requests[group], &mut rng, limit).await {
+        let dialled = match dial::dial(&target, address, source, &request, &mut rng, limit).await {
             Ok(dialled) => dialled,
-            Err(failed) => {
-                self.gauge.connect_failed();
-                let at = self.clock.now();
-                self.observe(Event::ConnectFailed { conn, at, cause: failed.cause, detail: &failed.detail });
-                return;
-            }
+            Err(failed) => return self.fail(conn, failed.cause, &failed.detail),
         };
         let at = self.clock.now();
         self.gauge.opened();
         self.observe(Event::Opened { conn, at, handshake: at - began });
+        if dialled.subprotocol.is_none() && !request.subprotocols.is_empty() {
+            self.observe(Event::NoSubprotocol { conn, at });
+        }
         #[expect(clippy::cast_possible_truncation, reason = "there are never 65,536 groups")]
-        let link = Rc::new(RefCell::new(Link::new(conn, group as u16, dialled.stream, MESSAGE_LIMIT, rng)));
+        let link = Rc::new(RefCell::new(Link::new(conn, group as u16, dialled.stream, MESSAGE_LIMIT, rng, talk)));
         self.links.borrow_mut()[self.local(conn)] = Some(link.clone());
+        link.borrow_mut().on_open(&self, at);
         if let Greeting::Expected { within, .. } = settings.greeting {
             spawn_local(give_up(self.clone(), link.clone(), conn, within));
-        } else {
-            link.borrow_mut().ready(&self, at);
         }
         link::early(&link, &self, at, &dialled.early);
         spawn_local(Reading { shard: self, link });
+    }
+
+    fn fail(&self, conn: ConnId, cause: ConnectFailure, detail: &str) {
+        self.gauge.connect_failed();
+        self.observe(Event::ConnectFailed { conn, at: self.clock.now(), cause, detail });
+    }
+
+    /// Where this connection goes and what it asks: the same for all of a group, unless the scenario says more.
+    async fn destination(&self, conn: ConnId, group: usize, talk: Option<&Talk>) -> Result<(Target, Request), String> {
+        let connection = &self.plan.scenario.groups[group].connection;
+        let mut target = self.targets[group].clone();
+        let mut request = self.requests[group].clone();
+        if *connection == Connection::default() {
+            return Ok((target, request));
+        }
+        let vars = self.vars(conn);
+        let vars = talk.map_or(vars, |talk| Vars { captured: talk.captured(), ..vars });
+        let handshake = connection.handshake(&self.targets[group].full_url, &vars).map_err(|e| e.to_string())?;
+        let parts = Parts::parse(&handshake.url).map_err(|e| e.to_string())?;
+        if parts.host_field != target.host || parts.secure != target.is_secure() {
+            target = self.other(&parts, &handshake.url, group).await?;
+        }
+        request.path = parts.path;
+        request.host = parts.host_field;
+        for (name, value) in handshake.headers {
+            if name.eq_ignore_ascii_case("host") { request.host = value } else { request.headers.push((name, value)) }
+        }
+        Ok((target, request))
+    }
+
+    /// The target of a URL that is not the group's own; resolved once.
+    async fn other(&self, parts: &Parts, url: &str, group: usize) -> Result<Target, String> {
+        let key = format!("{}{}", parts.secure, parts.host_field);
+        if let Some(known) = self.others.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let trust = self.trust.get(group).cloned().unwrap_or_default();
+        let target = Target::resolve(url, &trust).await.map_err(|e| e.to_string())?;
+        self.others.borrow_mut().insert(key, target.clone());
+        Ok(target)
     }
 
     /// The closing handshake with every client, within a limit.
@@ -314,7 +446,7 @@ impl Shard {
         self.observe(Event::Phase { phase: Phase::Close, at });
         let links: Vec<_> = self.links.borrow().iter().flatten().cloned().collect();
         for (n, link) in links.iter().enumerate() {
-            link.borrow_mut().close(close::NORMAL, ClosedBy::Us);
+            link.borrow_mut().leave(self, self.clock.now());
             if n % 64 == 63 {
                 tokio::task::yield_now().await;
             }
@@ -344,6 +476,6 @@ async fn give_up(shard: Rc<Shard>, link: Rc<RefCell<Link>>, conn: ConnId, within
     if link.borrow().state() == State::Waiting {
         let at = shard.clock.now();
         shard.observe(Event::NotReady { conn, at, detail: &format!("the greeting did not come within {within}") });
-        link.borrow_mut().close(close::NORMAL, ClosedBy::Script);
+        link.borrow_mut().close(crate::wire::close::NORMAL, crate::event::ClosedBy::Script);
     }
 }

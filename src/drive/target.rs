@@ -19,6 +19,8 @@ pub struct Target {
     pub host: String,
     /// Path and query.
     pub path: String,
+    /// The URL whole, as given: for connecting only, never for people.
+    pub(super) full_url: String,
     /// User and password of the URL, for basic authentication.
     pub credentials: Option<String>,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
@@ -152,7 +154,21 @@ impl Target {
         } else {
             None
         };
-        Ok(Self { url: redact(url), addresses, host: parts.host_field, path: parts.path, credentials: parts.credentials, tls })
+        Ok(Self {
+            url: redact(url),
+            full_url: url.to_owned(),
+            addresses,
+            host: parts.host_field,
+            path: parts.path,
+            credentials: parts.credentials,
+            tls,
+        })
+    }
+
+    /// Whether it is reached over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Whether all addresses are on this machine.

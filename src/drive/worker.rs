@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::account::{Account, SendLog, Share};
 use crate::base::{Seed, Span};
 use crate::plan::Plan;
-use crate::scenario;
+use crate::scenario::{self, Scenario, Surroundings};
 
 use super::clock::Clock;
 use super::crew::Crew;
@@ -41,11 +41,13 @@ const SILENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Orders {
     scenario: String,
+    folder: PathBuf,
     seed: Seed,
     epoch: u64,
     shares: Vec<Share>,
     urls: Vec<(String, bool, Option<PathBuf>)>,
     sources: Vec<IpAddr>,
+    journal: Option<PathBuf>,
 }
 
 /// What a worker process cost.
@@ -70,11 +72,13 @@ impl Orders {
         let urls = options.urls.iter().map(|(url, trust)| (url.clone(), trust.insecure, trust.roots.clone())).collect();
         Self {
             scenario: plan.scenario.to_toml(),
+            folder: options.folder.clone(),
             seed: plan.seed,
             epoch: clock.epoch_nanos(),
             shares,
             urls,
             sources: options.sources.clone(),
+            journal: options.journal.clone(),
         }
     }
 }
@@ -149,15 +153,19 @@ pub async fn serve(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + U
 
 async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     let _ = host::raise_descriptors();
-    let scenario = scenario::parse(&orders.scenario, "the run's scenario").map_err(|e| io::Error::other(e.to_string()))?;
+    let scenario = read(&orders.scenario, &orders.folder)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
-    let mut targets = Vec::new();
+    let (mut targets, mut trusts) = (Vec::new(), Vec::new());
     for (url, insecure, roots) in orders.urls {
-        targets.push(Target::resolve(&url, &Trust { insecure, roots }).await.map_err(io::Error::other)?);
+        let trust = Trust { insecure, roots };
+        targets.push(Target::resolve(&url, &trust).await.map_err(io::Error::other)?);
+        trusts.push(trust);
     }
     let clock = Clock::with_epoch(orders.epoch);
     let before = host::memory_resident().unwrap_or(0);
-    let mut crew = Crew::threads(&plan, &orders.shares, targets.into(), orders.sources.into(), clock).map_err(io::Error::other)?;
+    let journal = orders.journal.map(Arc::from);
+    let mut crew =
+        Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), journal, clock).map_err(io::Error::other)?;
     let mut ramp_memory = 0;
     let mut ticks = tokio::time::interval(READING);
     // A message read in part must not be dropped with the branch that reads it: one task reads, this one chooses.
@@ -189,6 +197,14 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
             _ = ticks.tick() => pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?,
         }
     }
+}
+
+/// The run's scenario, with this process's environment and the files it names.
+fn read(text: &str, folder: &Path) -> io::Result<Scenario> {
+    let file = |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
+    let around = Surroundings { env: &|name| std::env::var(name).ok(), file: &file };
+    let reading = scenario::read_with(text, "the run's scenario", &around).map_err(|e| io::Error::other(e.to_string()))?;
+    Ok(reading.scenario)
 }
 
 async fn read_all(from: &mut (impl AsyncRead + Unpin), to: mpsc::UnboundedSender<Directive>) -> io::Result<()> {

@@ -47,6 +47,13 @@ pub enum Event<'a> {
     Beat { conn: ConnId, at: Instant },
     /// The server sent a protocol ping (answered at once, always).
     ServerPing { conn: ConnId, at: Instant },
+    /// A publication sent over HTTP was answered. `status` 0: there was no answer, `detail` says why. Any status but 2xx: rejected,
+    /// owed to nobody.
+    Answered { publisher: PublisherId, seq: Seq, at: Instant, status: u16, took: Span, detail: &'a str },
+    /// The server chose none of the subprotocols offered (RFC 6455 section 4.2.2).
+    NoSubprotocol { conn: ConnId, at: Instant },
+    /// A broadcast of the server's own arrived; `key` is its identity (a hash of its id, or of its whole content).
+    Item { conn: ConnId, at: Instant, key: u64 },
     /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
     Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
@@ -81,6 +88,9 @@ impl Event<'_> {
             | Self::Beat { at, .. }
             | Self::ServerPing { at, .. }
             | Self::Leaving { at, .. }
+            | Self::Answered { at, .. }
+            | Self::NoSubprotocol { at, .. }
+            | Self::Item { at, .. }
             | Self::Closed { at, .. }
             | Self::Health { at, .. }
             | Self::Interrupted { at, .. } => at,
@@ -89,7 +99,7 @@ impl Event<'_> {
 }
 
 /// The run's phases, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Clients connect.

@@ -44,6 +44,14 @@ impl Distribution {
         self.histogram.len()
     }
 
+    /// The whole histogram in HdrHistogram's standard form: V2, deflated, base64.
+    #[must_use]
+    pub fn to_base64(&self) -> Option<String> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&self.histogram, &mut bytes).ok()?;
+        Some(STANDARD.encode(bytes))
+    }
+
     /// The value at a percentile (0..=100) in ns; `None` when there is no sample. At most `max`, never an upper bucket edge
     /// beyond it.
     #[must_use]
@@ -72,8 +80,7 @@ struct Point {
 
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.histogram, &mut bytes).map_err(S::Error::custom)?;
+        let hdr_base64 = self.to_base64().ok_or_else(|| S::Error::custom("the histogram cannot be written down"))?;
         let some = self.count() > 0;
         AsJson {
             count: self.count(),
@@ -86,7 +93,7 @@ impl Serialize for Distribution {
                 .iter()
                 .filter_map(|&percentile| self.percentile(percentile).map(|value_ns| Point { percentile, value_ns }))
                 .collect(),
-            hdr_base64: STANDARD.encode(bytes),
+            hdr_base64,
         }
         .serialize(serializer)
     }

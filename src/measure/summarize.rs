@@ -7,7 +7,7 @@ use super::summary::{
     ConnectionNumbers, CopyNumbers, Distribution, HeartbeatNumbers, InstrumentNumbers, PhaseSpan, PongLevelNumbers, PongNumbers,
     PublicationNumbers, RateNumbers, Summary, Timeline, TimelineRow,
 };
-use crate::account::{Account, Bounds, Pings, SAMPLE, Tally, stray_name};
+use crate::account::{Account, Bounds, Pings, Row, SAMPLE, Sketch, Tally, stray_name};
 use crate::base::Span;
 use crate::event::{DropCause, Phase, StrayKind};
 use crate::plan::Plan;
@@ -234,6 +234,22 @@ fn bounds(bounds: &Bounds, account: &Account) -> Vec<String> {
     reached
 }
 
+/// A row's latencies as whole histograms, for interval logs.
+fn histograms(row: &Row) -> BTreeMap<Metric, String> {
+    let sketches = [
+        (Metric::Delivery, &row.delivery),
+        (Metric::Transit, &row.transit),
+        (Metric::Pong, &row.pong),
+        (Metric::HeartbeatInterval, &row.beat),
+    ];
+    let encoded = |sketch: &Sketch| {
+        let mut distribution = Distribution::default();
+        sketch.values().for_each(|(ns, n)| distribution.histogram.saturating_record_n(ns.max(1), n));
+        distribution.to_base64()
+    };
+    sketches.into_iter().filter(|(_, sketch)| sketch.count() > 0).filter_map(|(metric, sketch)| Some((metric, encoded(sketch)?))).collect()
+}
+
 fn timeline(account: &Account) -> Timeline {
     let row_ns = account.rows.row().as_nanos();
     let mut open = 0_u64;
@@ -254,6 +270,14 @@ fn timeline(account: &Account) -> Timeline {
             delivery_max_ns: row.delivery.max(),
             send_lag_max_ns: row.send_lag_max.map(Span::as_nanos),
             loop_lag_max_ns: row.loop_lag_max.map(Span::as_nanos),
+            pong_p50_ns: row.pong.percentile(50.0),
+            pong_p99_ns: row.pong.percentile(99.0),
+            pong_max_ns: row.pong.max(),
+            beat_min_ns: row.beat_min.map(Span::as_nanos),
+            // The sketch is good to one per cent; the ends are exact, and the median lies between them.
+            beat_p50_ns: row.beat.percentile(50.0).map(|ns| ns.max(row.beat_min.unwrap_or_default().as_nanos())),
+            beat_max_ns: row.beat.max(),
+            histograms: histograms(row),
             ..TimelineRow::default()
         }
     });

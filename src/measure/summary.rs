@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Phase;
 use crate::scenario::model::Metric;
 
 /// Everything measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// When each phase began and how long it took, in order.
     pub phases: Vec<PhaseSpan>,
@@ -36,7 +37,7 @@ pub struct Summary {
 }
 
 /// A phase as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseSpan {
     /// Which.
     pub phase: Phase,
@@ -47,7 +48,7 @@ pub struct PhaseSpan {
 }
 
 /// Connections.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionNumbers {
     /// Planned.
     pub planned: u64,
@@ -70,7 +71,7 @@ pub struct ConnectionNumbers {
 }
 
 /// Publications.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PublicationNumbers {
     /// Due by the timetable.
     pub planned: u64,
@@ -86,7 +87,7 @@ pub struct PublicationNumbers {
 
 /// Copies. `owed = on_time + late + missing`;
 /// `received = on_time + late + contested_received + duplicate + stray_copies`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CopyNumbers {
     /// Owed.
     pub owed: u64,
@@ -121,7 +122,7 @@ pub struct CopyNumbers {
 }
 
 /// Rates over the steady state.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RateNumbers {
     /// Planned publications per second.
     pub offered_per_s: f64,
@@ -145,7 +146,7 @@ pub struct Distribution {
 }
 
 /// First, median and last receiver per publication.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpreadNumbers {
     /// Publications in the sample (all of them up to 65,536, then a uniform sample by hash).
     pub sampled: u64,
@@ -166,7 +167,7 @@ pub struct SpreadNumbers {
 }
 
 /// One publication's way to its audience.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicationSpread {
     /// Whose.
     pub publisher: u32,
@@ -185,14 +186,14 @@ pub struct PublicationSpread {
 }
 
 /// Pings of ours.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PongNumbers {
     /// By level: `application`, `protocol`.
     pub levels: BTreeMap<String, PongLevelNumbers>,
 }
 
 /// Pings of one level.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PongLevelNumbers {
     /// Sent and judged (the connection outlived the limit).
     pub sent: u64,
@@ -211,7 +212,7 @@ pub struct PongLevelNumbers {
 }
 
 /// The server's heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatNumbers {
     /// Beats seen.
     pub beats: u64,
@@ -236,7 +237,7 @@ pub struct HeartbeatNumbers {
 }
 
 /// The instrument's own condition.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct InstrumentNumbers {
     /// Threads that drove connections.
     pub shards: u32,
@@ -277,7 +278,7 @@ pub struct InstrumentNumbers {
 }
 
 /// The run second by second.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Length of a row.
     pub row_ns: u64,
@@ -286,7 +287,7 @@ pub struct Timeline {
 }
 
 /// One row of the timeline.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineRow {
     /// Start, since the epoch.
     pub at_ns: u64,

@@ -1,16 +1,16 @@
 //! However connections are dealt to shards, and in whatever order these are merged, the account is the same.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::{Summary, summarize};
-use crate::account::history::History;
+use crate::account::history::{History, scenario};
 use crate::account::tests::random::{history, weather};
 use crate::account::{Account, SendLog};
-use crate::base::ConnId;
-use crate::base::Span;
+use crate::base::{ConnId, Span};
 use crate::event::{Event, PingLevel};
-use crate::scenario::model::{ApplicationPing, Beat, HeartbeatCheck, Matcher, PongCheck};
-use std::sync::Arc;
+use crate::scenario::model::{ApplicationPing, Beat, Body, HeartbeatCheck, Matcher, Metric, PongCheck, Template};
 
 /// The summary without what legitimately depends on the number of shards: medians between marks, and the shards themselves.
 fn comparable(history: &History, account: &Account) -> Summary {
@@ -28,7 +28,7 @@ fn with_signals(mut history: History) -> History {
     scenario.checks.pong = Some(PongCheck {
         every: Span::from_millis(300),
         within: Span::from_millis(100),
-        application: Some(ApplicationPing { send: "ping".into(), expect: Matcher::Exact("pong".into()) }),
+        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Exact("pong".into()) }),
         protocol: true,
     });
     scenario.checks.heartbeat = Some(HeartbeatCheck {
@@ -116,4 +116,33 @@ proptest! {
         prop_assert_eq!(comparable(&history, &turned), comparable(&history, &whole));
         prop_assert_eq!(turned.copies, whole.copies);
     }
+}
+
+#[test]
+fn the_numbers_of_an_ordinary_run() {
+    let mut history = History::ordinary(scenario(10, 1));
+    for n in 0..100 {
+        let at = 200 + 10 * n;
+        let seq = history.publishes(0, at);
+        (0..10).for_each(|client| {
+            history.gets(client, 0, seq, at + 1 + u64::from(client));
+        });
+    }
+    history.closes(1_100, 2_000);
+    let summary = summarize(&history.plan, &history.account());
+    assert_eq!((summary.copies.owed, summary.copies.on_time, summary.copies.delivery_ratio), (1_000, 1_000, Some(1.0)));
+    assert_eq!((summary.publications.planned, summary.publications.sent_steady), (100, 100));
+    assert!((summary.rates.achieved_per_s - 100.0).abs() < 1e-9 && (summary.rates.fan_out - 10.0).abs() < 1e-9);
+    let spread = &summary.spread.worst[0];
+    let ns = |ms| Span::from_millis(ms).as_nanos();
+    assert_eq!((spread.receivers, spread.first_ns, spread.median_ns, spread.last_ns), (10, ns(1), ns(5), ns(10)));
+    assert_eq!((summary.spread.sampled, summary.spread.of), (100, 100));
+    assert_eq!(summary.timeline.rows.iter().map(|row| row.copies).sum::<u64>(), 1_000);
+    assert_eq!(summary.timeline.rows[0].open, 10);
+    assert_eq!(summary.timeline.rows[0].delivery_max_ns, Some(ns(10)));
+    assert_eq!(summary.latency[&Metric::Delivery].count(), 1_000);
+    assert!(!summary.latency.contains_key(&Metric::Pong), "no sample, no distribution");
+    let over_three = summarize(&history.plan, &history.over(3)).spread.worst[0];
+    assert_eq!((over_three.first_ns, over_three.last_ns), (ns(1), ns(10)));
+    assert!(over_three.median_ns >= ns(4) && over_three.median_ns <= ns(6), "between the marks: {}", over_three.median_ns);
 }

@@ -39,7 +39,7 @@ pub struct Budget {
     pub connections: u64,
     /// Publishers.
     pub publishers: u64,
-    /// Copies owed per publication.
+    /// Copies owed per publication, at most (rooms differ).
     pub fan_out: u64,
     /// Publications and copies of the warm-up; zero in a closed loop, where the server decides how many.
     pub warm_up: PhaseLoad,
@@ -81,8 +81,8 @@ impl Budget {
         let table = plan.timetable();
         let (early, all) = (table.warm_up_len(), table.len());
         let fan_out = plan.fan_out();
-        let load = |publications: u64| PhaseLoad { publications, copies: publications.saturating_mul(fan_out) };
-        let steady = load(all - early);
+        let load = |from: u64, publications: u64| PhaseLoad { publications, copies: plan.copies_owed(from, publications) };
+        let steady = load(early, all - early);
         let connections = u64::from(plan.connections);
         let inside = plan.scenario.target == Target::BuiltIn;
         let sockets = if inside { connections * 2 + 1 } else { connections };
@@ -93,7 +93,7 @@ impl Budget {
             connections,
             publishers: u64::from(plan.publishers),
             fan_out,
-            warm_up: load(early),
+            warm_up: load(0, early),
             steady,
             known: plan.pace_kind() != PaceKind::Closed,
             sockets,

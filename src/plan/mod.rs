@@ -1,5 +1,6 @@
 //! Scenario + seed → Plan: what will happen and when, and what it needs. Pure: must never know a socket or a clock.
 
+mod audience;
 mod budget;
 mod pace;
 mod timetable;
@@ -11,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::base::{ConnId, PublisherId, RunId, Seed, Span};
 use crate::scenario::Scenario;
-use crate::scenario::model::{Audience, ClientGroup, Pace, Target};
+use crate::scenario::model::{Audience, ClientGroup, Pace, Target, Template, Via};
 
+pub use audience::Division;
 pub use budget::{Budget, PhaseLoad};
 pub use pace::Instants;
 pub use timetable::{Planned, Timetable};
@@ -30,6 +32,11 @@ pub struct Plan {
     pub connections: u32,
     /// Publishers; 0 when nothing is published.
     pub publishers: u32,
+    /// The connection of publisher 0; the others follow it.
+    pub first_publisher: ConnId,
+    /// Which client is in which room.
+    #[serde(skip)]
+    pub division: Arc<Division>,
 }
 
 /// Who decides when a publication leaves.
@@ -51,19 +58,22 @@ impl Plan {
         let publishers = scenario.publish.as_ref().map_or(0, |p| p.publishers);
         #[expect(clippy::cast_possible_truncation, reason = "half of a mixed 64-bit value is as good as all of it")]
         let run = RunId(seed.derive("run").0 as u32);
-        Self { scenario, seed, run, connections, publishers }
+        let group = scenario.publish.as_ref().and_then(|p| p.group).unwrap_or(0);
+        let first_publisher = ConnId(scenario.groups.iter().take(group as usize).map(|g| g.count).sum());
+        let division = Arc::new(Division::new(&scenario, seed));
+        Self { scenario, seed, run, connections, publishers, first_publisher, division }
     }
 
     /// The connection publisher `p` speaks on.
     #[must_use]
     pub fn connection_of(&self, p: PublisherId) -> ConnId {
-        ConnId(p.0)
+        ConnId(self.first_publisher.0 + p.0)
     }
 
     /// The publisher that speaks on connection `c`, if any.
     #[must_use]
     pub fn publisher_of(&self, c: ConnId) -> Option<PublisherId> {
-        (c.0 < self.publishers).then_some(PublisherId(c.0))
+        c.0.checked_sub(self.first_publisher.0).filter(|p| *p < self.publishers).map(PublisherId)
     }
 
     /// The group connection `c` belongs to, and its place in that group; `None` for a connection that is not of this plan.
@@ -153,24 +163,66 @@ impl Plan {
         Span::from_nanos((u128::from(pong.every.as_nanos()) * (u128::from(c.0) % all) / all) as u64)
     }
 
-    /// How many connections a publication is owed to when all are members: the fan-out.
+    /// The room of connection `c`, as an index; 0 for all when there are no rooms.
     #[must_use]
-    pub fn fan_out(&self) -> u64 {
-        match self.scenario.publish.as_ref().map(|p| p.audience) {
-            None => 0,
-            Some(Audience::All) => u64::from(self.connections),
-            Some(Audience::Others) => u64::from(self.connections).saturating_sub(1),
-        }
+    pub fn room_of(&self, c: ConnId) -> u32 {
+        self.division.room_of(c)
     }
 
-    /// What makes two runs comparable: SHA-256 in hex of the resolved scenario, without the target's address and whether its
-    /// certificate is believed. The seed is not part of it: runs with other seeds are samples of the same plan.
+    /// The name of connection `c`'s room: the value of `{room}`.
+    #[must_use]
+    pub fn room_name(&self, c: ConnId) -> &str {
+        self.division.name(self.room_of(c))
+    }
+
+    /// Whether connection `c` is owed what publisher `p` publishes, when it is a member: it receives, is in the publisher's room,
+    /// and is not the sender where senders are left out.
+    #[must_use]
+    pub fn is_owed(&self, p: PublisherId, c: ConnId) -> bool {
+        let publisher = self.connection_of(p);
+        let others = self.scenario.publish.as_ref().is_some_and(|p| p.audience == Audience::Others);
+        self.room_of(publisher) == self.room_of(c) && !(others && publisher == c) && self.group_of(c).is_some_and(|(g, _)| g.receives)
+    }
+
+    /// How many connections publisher `p`'s publications are owed to when all are members.
+    #[must_use]
+    pub fn audience_of(&self, p: PublisherId) -> u64 {
+        let publisher = self.connection_of(p);
+        let others = self.scenario.publish.as_ref().is_some_and(|p| p.audience == Audience::Others);
+        let itself = others && self.group_of(publisher).is_some_and(|(g, _)| g.receives);
+        u64::from(self.division.receivers(self.room_of(publisher))) - u64::from(itself)
+    }
+
+    /// Copies owed for `n` consecutive publications from publication `from` on: they go round the publishers.
+    pub(crate) fn copies_owed(&self, from: u64, n: u64) -> u64 {
+        let publishers = u64::from(self.publishers);
+        if publishers == 0 || n == 0 {
+            return 0;
+        }
+        let upto = |p: u64, end: u64| (end + publishers - 1 - p) / publishers;
+        (0..self.publishers)
+            .map(|p| (upto(u64::from(p), from + n) - upto(u64::from(p), from)).saturating_mul(self.audience_of(PublisherId(p))))
+            .sum()
+    }
+
+    /// The largest audience of any publisher: the fan-out.
+    #[must_use]
+    pub fn fan_out(&self) -> u64 {
+        (0..self.publishers).map(|p| self.audience_of(PublisherId(p))).max().unwrap_or(0)
+    }
+
+    /// What makes two runs comparable: SHA-256 in hex of the resolved scenario, without addresses and whether certificates
+    /// are believed. The seed is not part of it: runs with other seeds are samples of the same plan.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut scenario = Scenario::clone(&self.scenario);
         scenario.target = Target::BuiltIn;
         for group in &mut scenario.groups {
             group.insecure = false;
+            group.connection.url = None;
+        }
+        if let Some(Via::Http(http)) = scenario.publish.as_mut().map(|p| &mut p.via) {
+            http.url = Template::literal("http://target/");
         }
         Sha256::digest(scenario.to_toml()).iter().map(|b| format!("{b:02x}")).collect()
     }

@@ -23,6 +23,7 @@ pub struct Timetable {
     steady: Span,
     seed: Seed,
     publishers: u32,
+    first: ConnId,
     share: (u32, u32),
 }
 
@@ -30,7 +31,15 @@ impl Timetable {
     pub(super) fn new(plan: &Plan) -> Self {
         let pace = plan.scenario.publish.as_ref().map_or(Pace::Closed { rate: None }, |p| p.pace.clone());
         let phases = plan.scenario.phases;
-        Self { pace, warm_up: phases.warm_up, steady: phases.steady, seed: plan.seed, publishers: plan.publishers, share: (0, 1) }
+        Self {
+            pace,
+            warm_up: phases.warm_up,
+            steady: phases.steady,
+            seed: plan.seed,
+            publishers: plan.publishers,
+            first: plan.first_publisher,
+            share: (0, 1),
+        }
     }
 
     /// Only the publications whose publisher's connection belongs to share `index` of `of`: connection i belongs to i mod `of`.
@@ -41,13 +50,13 @@ impl Timetable {
 
     /// The publications in the order they are due.
     pub fn iter(&self) -> impl Iterator<Item = Planned> + use<> {
-        let (publishers, (index, of)) = (u64::from(self.publishers.max(1)), self.share);
+        let (publishers, first, (index, of)) = (u64::from(self.publishers.max(1)), self.first.0, self.share);
         (0..).zip(self.instants()).filter_map(move |(n, after)| {
             #[expect(clippy::cast_possible_truncation, reason = "less than the number of publishers")]
             let publisher = PublisherId((n % publishers) as u32);
-            // A publisher speaks on the connection of its own number (`Plan::connection_of`).
-            let conn = ConnId(publisher.0);
-            (conn.0 % of == index).then_some(Planned { n, publisher, after })
+            // As `Plan::connection_of`.
+            let conn = first + publisher.0;
+            (conn % of == index).then_some(Planned { n, publisher, after })
         })
     }
 

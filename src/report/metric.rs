@@ -198,6 +198,22 @@ pub fn find(name: &str) -> Result<Metric, UnknownMetric> {
     of_distribution().ok_or_else(|| UnknownMetric { name: super::escape(name).into_owned(), near: nearest(name) })
 }
 
+/// The distribution of that name in a report; `None` when it has no sample.
+///
+/// # Errors
+/// When there is no distribution of that name, with the nearest.
+pub fn distribution<'a>(report: &'a Report, name: &str) -> Result<Option<&'a Distribution>, UnknownMetric> {
+    let stem = if name == "heartbeat" { "heartbeat_interval" } else { name };
+    let row = METRICS.iter().find(|row| row.name == stem);
+    if let Some(Row { source: Source::Times(of), .. }) = row {
+        return Ok(of(report).filter(|distribution| distribution.count() > 0));
+    }
+    let near = METRICS.iter().filter(|row| matches!(row.source, Source::Times(_))).map(|row| row.name);
+    let near =
+        near.max_by(|a, b| strsim::normalized_damerau_levenshtein(stem, a).total_cmp(&strsim::normalized_damerau_levenshtein(stem, b)));
+    Err(UnknownMetric { name: super::escape(name).into_owned(), near: near.map(str::to_owned) })
+}
+
 fn parse_statistic(text: &str) -> Option<Statistic> {
     Some(match text {
         "min" => Statistic::Min,

@@ -2,6 +2,7 @@
 //!
 //! The schema id names the major version: a field added keeps it, a field removed or changed raises it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
@@ -14,9 +15,9 @@ use crate::scenario::Scenario;
 pub const SCHEMA: &str = "wsbench.report/1";
 
 /// A whole run as it is told: what was meant, what was concluded, what was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// Always [`SCHEMA`]; a reader that does not know it must refuse the file.
+    /// Always `wsbench.report/1`; a reader that does not know it must refuse the file.
     pub schema: String,
     /// The version of wsbench that wrote it.
     pub wsbench_version: String,
@@ -45,7 +46,7 @@ pub struct Report {
 }
 
 /// The scenario of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioFacts {
     /// Its name.
     pub name: String,
@@ -58,7 +59,7 @@ pub struct ScenarioFacts {
 }
 
 /// Whom a run was against.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetFacts {
     /// Without credentials: see [`redact_url`].
     pub url: String,
@@ -67,7 +68,7 @@ pub struct TargetFacts {
 }
 
 /// The planned numbers of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanFacts {
     /// Of the plan with its seed: equal for runs with the same timetable.
     pub digest: String,
@@ -84,7 +85,7 @@ pub struct PlanFacts {
 }
 
 /// What a report needs besides findings and summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// What was meant.
     pub scenario: ScenarioFacts,

@@ -3,12 +3,23 @@
 //! `schema.rs` mirrors what is typed, `model.rs` is what is meant, and only the second travels.
 //! Must never know a plan, a socket or a clock.
 
+pub mod behaviour;
+pub mod body;
+mod capture;
+mod connection;
+pub mod dialect;
 mod error;
+pub mod feeder;
 mod matcher;
 pub mod model;
 mod node;
+mod preset;
+#[cfg(test)]
+mod presets_test;
 mod resolve;
 mod schema;
+pub mod session;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -17,5 +28,7 @@ mod write;
 pub use error::{Problem, ScenarioError, Warning};
 pub use matcher::Pattern;
 pub use model::Scenario;
-pub use resolve::{Reading, parse, read};
+pub use preset::{PRESETS, Preset};
+pub use resolve::{Reading, Surroundings, parse, read, read_with};
 pub use schema::{json_schema, metric_name};
+pub use template::Vars;

@@ -4,7 +4,14 @@ use serde::Serialize;
 
 use crate::base::{ByteSize, Rate, Span};
 
+pub use super::behaviour::{Behaviour, HttpStep, Reply, Request, Step as ScriptStep, Trigger};
+pub use super::body::{Body, Count, Encoder, Piece};
+pub use super::capture::{Capture, Extract};
+pub use super::connection::{Auth, Connection, Handshake, Proxy};
+pub use super::dialect::{Carrier, Dialect, Role};
+pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
+pub use super::template::Template;
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +30,70 @@ pub struct Scenario {
     pub phases: Phases,
     /// What is asked of the server.
     pub checks: Checks,
+    /// How the server speaks; plain relay by default.
+    pub dialect: Dialect,
+    /// What the server sends by itself when nobody publishes; `None` when it only relays. Never beside `publish`.
+    pub feed: Option<Feed>,
+    /// How the server's heartbeat looks, whether or not it is checked: beats are never stray.
+    pub beat: Option<Beat>,
+    /// How clients are divided; `None`: all are in one room.
+    pub rooms: Option<Rooms>,
+    /// Rows of values for the clients.
+    pub feeder: Option<Feeder>,
+    /// Variables defined by the scenario, in order.
+    pub vars: Vec<Variable>,
+}
+
+/// A variable of `[vars]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its text, or the text it is computed from.
+    pub of: Template,
+    /// What is computed, if anything.
+    pub compute: Option<Compute>,
+}
+
+/// A computation over a text; its result is written in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Compute {
+    /// RFC 1321.
+    Md5,
+    /// FIPS 180-4.
+    Sha256,
+    /// RFC 2104 with SHA-256, under this key.
+    HmacSha256(Template),
+}
+
+/// A server that broadcasts by itself: `[publish] via = "server"`. What one client received, the others must have too.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Feed {
+    /// By what a publication is known, with its occurrence; `None`: by its whole content.
+    pub id: Option<Extract>,
+}
+
+/// How clients are divided over rooms. A publication is owed to its publisher's room only.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rooms {
+    /// How many; at least 1. With [`RoomsBy::Column`] it is 0: the feeder says.
+    pub count: u32,
+    /// Which client is where.
+    pub by: RoomsBy,
+}
+
+/// Which client is in which room.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum RoomsBy {
+    /// Client n in room n mod count: rooms of equal size.
+    RoundRobin,
+    /// Few large rooms and many small ones: room k (from 1) has a weight of 1 / k^skew; by the seed.
+    Zipf {
+        /// Above 0; 1 is the classic.
+        skew: f64,
+    },
+    /// The room named in this column of the feeder.
+    Column(String),
 }
 
 /// Whom the run is against.
@@ -47,8 +118,12 @@ pub struct ClientGroup {
     pub connect_timeout: Span,
     /// What the server is expected to say first.
     pub greeting: Greeting,
-    /// Headers added to the handshake, in order.
-    pub headers: Vec<(String, String)>,
+    /// Address, headers, credentials, TLS, proxy: see [`Connection::handshake`].
+    pub connection: Connection,
+    /// Script, answers, timed messages, what is ignored.
+    pub behaviour: Behaviour,
+    /// Whether publications are owed to these clients; false for clients that only publish.
+    pub receives: bool,
     /// Subprotocols offered, in order of preference.
     pub subprotocols: Vec<String>,
     /// Take any TLS certificate.
@@ -90,8 +165,12 @@ pub enum Matcher {
 /// What is published, by whom, how fast.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Publish {
-    /// How many of the clients publish: the first `publishers` connections. Between 1 and the number of clients.
+    /// How many of the clients publish: the first `publishers` connections of the group. Between 1 and its number of clients.
     pub publishers: u32,
+    /// The group whose clients publish, as an index into the scenario's groups; `None`: the first clients of all.
+    pub group: Option<u32>,
+    /// How a publication reaches the server.
+    pub via: Via,
     /// When.
     pub pace: Pace,
     /// How large a payload is, stamp included; never less than the stamp.
@@ -100,6 +179,31 @@ pub struct Publish {
     pub encoding: Encoding,
     /// Whether the publisher's own connection is owed its copy.
     pub audience: Audience,
+}
+
+/// How a publication reaches the server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Via {
+    /// On the publisher's WebSocket.
+    Socket,
+    /// By an HTTP request made for the publisher's connection, with its variables. The publisher itself is owed a copy unless
+    /// the audience leaves it out. An answer other than 2xx: rejected, owed to nobody.
+    Http(HttpPublish),
+}
+
+/// `[publish] via = "http"`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HttpPublish {
+    /// `POST` unless stated.
+    pub method: String,
+    /// An `http://` or `https://` URL.
+    pub url: Template,
+    /// Headers, in order.
+    pub headers: Vec<(String, Template)>,
+    /// The body; it or the URL holds `{stamp}`.
+    pub body: Template,
+    /// The longest the answer may take.
+    pub within: Span,
 }
 
 /// When publications leave. One timetable for the whole run: publication *n* leaves at an instant computed from *n*,
@@ -217,6 +321,12 @@ pub struct Checks {
     pub survival: bool,
     /// Connections open.
     pub connect: Option<ConnectCheck>,
+    /// The server chose one of the subprotocols offered. On when any is.
+    pub subprotocol: bool,
+    /// Publications sent over HTTP are accepted. On when that is how they are sent.
+    pub publish: bool,
+    /// The server's own broadcasts keep their cadence.
+    pub feed: Option<FeedCheck>,
     /// The instrument itself can be believed.
     pub instrument: InstrumentCheck,
 }
@@ -239,7 +349,7 @@ pub enum OrderScope {
 }
 
 /// A latency that is measured and can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// sent − planned: ours.
@@ -283,8 +393,8 @@ pub struct PongCheck {
 /// An application-level ping.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ApplicationPing {
-    /// The text sent.
-    pub send: String,
+    /// The message sent.
+    pub send: Body,
     /// What answers it.
     pub expect: Matcher,
 }
@@ -307,6 +417,15 @@ pub enum Beat {
     Message(Matcher),
     /// A protocol ping from the server.
     ProtocolPing,
+}
+
+/// `[checks.feed]`: how often a server that broadcasts by itself does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FeedCheck {
+    /// From broadcast to broadcast.
+    pub every: Span,
+    /// How far an interval may be off.
+    pub tolerance: Span,
 }
 
 /// `[checks.connect]`.

@@ -1,14 +1,18 @@
 //! As typed → as meant: defaults filled in, contradictions refused. The only file where an absent key gets its meaning.
 
+mod behaviour;
 mod checks;
 mod clients;
+mod language;
 mod publish;
 
 use super::error::{At, ScenarioError, Source, Warning};
-use super::model::{Phases, Scenario};
-use super::node::Node;
+use super::feeder::Rows;
+use super::model::{Phases, Scenario, ScriptStep, Template, Via};
+use super::node::{Kind, Node};
+use super::preset;
 use super::schema;
-use super::typed::{Reader, Spot, Typed};
+use super::typed::{OneOrMany, Reader, Spot, Typed};
 use crate::base::Span;
 
 /// A scenario, and what is doubtful about its text.
@@ -20,7 +24,16 @@ pub struct Reading {
     pub warnings: Vec<Warning>,
 }
 
-/// Reads a scenario from its text. `file` is its name for messages.
+/// What a scenario may need from the world besides its own text; the edge provides it.
+pub struct Surroundings<'a> {
+    /// The value of an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The text of a file named in the scenario, relative to it.
+    pub file: &'a dyn Fn(&str) -> Result<String, String>,
+}
+
+/// Reads a scenario from its text alone. `file` is its name for messages. Environment variables and the feeder's rows are not
+/// looked at; a preset that is a file of its own is refused.
 ///
 /// # Errors
 /// Everything that is wrong with it: first what cannot be read, then, when all can be read, what contradicts itself.
@@ -33,15 +46,29 @@ pub fn parse(text: &str, file: &str) -> Result<Scenario, ScenarioError> {
 /// # Errors
 /// As [`parse`].
 pub fn read(text: &str, file: &str) -> Result<Reading, ScenarioError> {
+    read_in(text, file, None)
+}
+
+/// As [`read`], and checks what is needed besides: environment variables, the feeder's rows and columns, preset files.
+///
+/// # Errors
+/// As [`parse`], and what is missing around the scenario.
+pub fn read_with(text: &str, file: &str, around: &Surroundings<'_>) -> Result<Reading, ScenarioError> {
+    read_in(text, file, Some(around))
+}
+
+fn read_in(text: &str, file: &str, around: Option<&Surroundings<'_>>) -> Result<Reading, ScenarioError> {
     let mut r = Reader::new(vec![Source { name: file.into(), text: text.into() }]);
     let (root, errors) = Node::parse(text, 0);
     for (at, what) in errors {
         r.fail(&at, what, "");
     }
     r.check()?;
+    let root = with_presets(root, around, &mut r);
+    r.check()?;
     let document = schema::Document::read(&root, &mut r);
     r.check()?;
-    let scenario = document.and_then(|document| scenario(&document, file, &mut r));
+    let scenario = document.and_then(|document| scenario(&document, file, around, &mut r));
     r.check()?;
     match scenario {
         Some(scenario) => Ok(Reading { scenario, warnings: r.into_warnings() }),
@@ -53,18 +80,85 @@ pub fn read(text: &str, file: &str) -> Result<Reading, ScenarioError> {
     }
 }
 
-fn scenario(document: &schema::Document, file: &str, r: &mut Reader) -> Option<Scenario> {
-    let (target, groups) = clients::resolve(document, r)?;
-    let clients = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
-    let publish = match &document.publish {
-        Some(publish) => Some(publish::resolve(publish, clients, r)?),
-        None => None,
+/// Puts what `use` names under the scenario's own tree, the last named on top.
+fn with_presets(root: Node, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Node {
+    let Kind::Table(entries) = &root.kind else { return root };
+    let Some(entry) = entries.iter().find(|e| e.key == "use") else { return root };
+    let Some(names) = OneOrMany::<String>::read(&entry.node, r) else { return root };
+    let mut base: Option<Node> = None;
+    for name in names.0 {
+        let Some((title, text)) = preset_text(&name, around, r) else { continue };
+        let source = r.sources.len();
+        r.sources.push(Source { name: title, text: text.clone() });
+        let (tree, errors) = Node::parse(&text, source);
+        for (at, what) in errors {
+            r.fail(&at, what, "");
+        }
+        base = Some(match base {
+            Some(below) => preset::merge(below, tree),
+            None => tree,
+        });
+    }
+    match base {
+        Some(base) => preset::merge(base, root),
+        None => root,
+    }
+}
+
+fn preset_text(name: &Spot<String>, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<(String, String)> {
+    if let Some(preset) = preset::Preset::find(name) {
+        return Some((format!("preset {}", preset.name), preset.text.to_owned()));
+    }
+    if name.contains('/') || name.ends_with(".toml") {
+        let read = around.map_or_else(|| Err("files are not read here".into()), |around| (around.file)(name));
+        match read {
+            Ok(text) => return Some((name.value.clone(), text)),
+            Err(error) => r.fail(&name.at, format!("the preset {} cannot be read: {error}", name.value), ""),
+        }
+        return None;
+    }
+    let known: Vec<&str> = preset::PRESETS.iter().map(|p| p.name).collect();
+    let help = match super::error::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"? `wsbench presets` lists all"),
+        None => format!("one of: {}; or a file such as \"./mine.toml\"", known.join(", ")),
     };
-    let phases = phases(document, publish.is_some(), r)?;
-    let checks = checks::resolve(document, publish.is_some(), &phases, r)?;
+    r.fail(&name.at, format!("there is no preset `{}`", name.value), help);
+    None
+}
+
+/// The feeder's rows, when the edge can read them.
+fn rows(document: &schema::Document, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<Rows> {
+    let file = document.feeder.as_ref()?.file.as_ref()?;
+    let around = around?;
+    match (around.file)(file).and_then(|text| Rows::parse(&text, file)) {
+        Ok(rows) => Some(rows),
+        Err(error) => {
+            r.fail(&file.at, format!("the feeder {} cannot be used: {error}", file.value), "CSV with a header line, or JSON Lines");
+            None
+        }
+    }
+}
+
+fn scenario(document: &schema::Document, file: &str, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<Scenario> {
+    for (before, name) in document.r#use.iter().flat_map(|u| u.0.iter().enumerate().map(|(i, name)| (&u.0[..i], name))) {
+        if before.iter().any(|earlier| earlier.value == name.value) {
+            r.fail(&name.at, format!("`{}` is used twice: its script would run twice", name.value), "leave one out");
+        }
+    }
+    let rows = rows(document, around, r);
+    r.check_again()?;
+    let (names, vars) = language::names(document, rows.as_ref(), r);
+    let (target, groups) = clients::resolve(document, &names, r)?;
+    let clients = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
+    let dialect = behaviour::dialect(document, &names, r)?;
+    let (publish, feed) = publish::resolve(document, &groups, &dialect, &names, r)?;
+    let phases = phases(document, publish.is_some() || feed.is_some(), r)?;
+    let (checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
     publish::doubts(document, &phases, r);
+    let rooms = behaviour::rooms(document, clients, rows.as_ref(), r);
+    let feeder = behaviour::feeder(document, rows, clients, r);
     let stem = std::path::Path::new(file).file_stem().map(|s| s.to_string_lossy().into_owned());
-    Some(Scenario {
+    let scenario = Scenario {
         name: value(&document.name).or(stem).unwrap_or_else(|| "scenario".into()),
         description: value(&document.description),
         target,
@@ -72,7 +166,58 @@ fn scenario(document: &schema::Document, file: &str, r: &mut Reader) -> Option<S
         publish,
         phases,
         checks,
-    })
+        dialect,
+        feed,
+        beat,
+        rooms,
+        feeder,
+        vars,
+    };
+    if let Some(around) = around {
+        for name in scenario.env_names() {
+            if (around.env)(&name).is_none() {
+                let piece = format!("{{env.{name}");
+                let whole = |(source, s): (usize, &Source)| At { source, start: 0, end: s.text.len(), path: "".into() };
+                let places = r.sources.iter().enumerate().map(whole).map(|at| r.within(&at, &piece));
+                let at = places.into_iter().find(|at| at.end - at.start == piece.len()).unwrap_or_default();
+                r.fail(&at, format!("the environment has no {name}"), format!("set it: {name}=… wsbench run …"));
+            }
+        }
+    }
+    Some(scenario)
+}
+
+impl Scenario {
+    /// The environment variables its templates name, sorted: the edge looks them up once, for [`Vars::env`](super::Vars::env).
+    #[must_use]
+    pub fn env_names(&self) -> Vec<String> {
+        language::env_of(self.templates()).into_keys().collect()
+    }
+
+    /// All templates in it.
+    fn templates(&self) -> Vec<&Template> {
+        let mut list: Vec<&Template> = Vec::new();
+        for group in &self.groups {
+            list.extend(group.connection.templates());
+            let behaviour = &group.behaviour;
+            list.extend(behaviour.on_close.iter().chain(behaviour.replies.iter().map(|r| &r.send)).flat_map(|b| b.templates()));
+            for step in &behaviour.script {
+                match step {
+                    ScriptStep::Send(body) => list.extend(body.templates()),
+                    ScriptStep::Http(http) => {
+                        list.extend([&http.url].into_iter().chain(&http.body).chain(http.headers.iter().map(|(_, value)| value)));
+                    }
+                    ScriptStep::Expect { .. } | ScriptStep::Wait(_) => {}
+                }
+            }
+        }
+        list.extend(self.dialect.publish.iter().flat_map(|b| b.templates()));
+        if let Some(Via::Http(http)) = self.publish.as_ref().map(|p| &p.via) {
+            list.extend([&http.url, &http.body].into_iter().chain(http.headers.iter().map(|(_, value)| value)));
+        }
+        list.extend(self.checks.pong.iter().flat_map(|p| &p.application).flat_map(|a| a.send.templates()));
+        list
+    }
 }
 
 /// The default delivery limit.

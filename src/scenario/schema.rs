@@ -3,11 +3,17 @@
 
 use serde_json::{Value, json};
 
+mod checks;
+pub(super) mod session;
+
 use super::error::nearest;
 use super::node::{Kind, Node};
-use super::typed::{Any, Keys, Named, OneOrMany, Reader, Share, Spot, Toggle, Typed, table, unknown_key};
+use super::typed::{Any, Named, OneOrMany, Reader, Spot, Typed, table};
 use crate::base::{ByteSize, Rate, Span};
-use crate::scenario::model::Metric;
+use session::connected;
+
+pub use checks::metric_name;
+pub(super) use checks::{Checks, Delivery, Heartbeat, Instrument, METRICS, Order, Pong};
 
 table! {
     /// A wsbench scenario: whom to test, with how many clients, what they publish, and what is asked of the server.
@@ -16,6 +22,28 @@ table! {
         name: String,
         /// What it teaches or checks, in a sentence.
         description: String,
+        /// Presets this scenario builds on: names from `wsbench presets`, or files.
+        r#use: OneOrMany<String>,
+        /// Variables for the templates: texts, or { hmac_sha256 = …, key = … }, { sha256 = … }, { md5 = … }.
+        vars: Named<session::VarTyped>,
+        /// How clients are divided over rooms: a number, or { count, by, skew }, or { column }.
+        rooms: session::RoomsTyped,
+        /// Rows of values for the clients.
+        feeder: session::FeederTable,
+        /// How the server speaks: how a publication becomes a message, and which messages are copies.
+        dialect: session::DialectTable,
+        /// What every client does on opening, step by step; it is ready when this is done.
+        script: Vec<Spot<session::StepTable>>,
+        /// What every client sends before it closes.
+        on_close: Vec<Spot<session::SendTyped>>,
+        /// What every client answers by itself, or sends by the clock.
+        reply: Vec<Spot<session::ReplyTable>>,
+        /// Messages that mean nothing: join and leave notices, presence, acknowledgements.
+        ignore: Vec<Spot<session::IgnoreRule>>,
+        /// How the server's heartbeat looks, checked or not; what [checks.heartbeat] leaves out is taken from here.
+        heartbeat: Heartbeat,
+        /// How its application ping looks; what [checks.pong] leaves out is taken from here.
+        ping: session::PingTable,
         /// Whom the run is against; without a url the built-in reference server.
         target: Target,
         /// Who connects: one table, or several groups with [[clients]].
@@ -29,45 +57,53 @@ table! {
     }
 }
 
-table! {
-    /// Whom the run is against.
+connected! {
+    /// Whom the run is against, and how every client connects.
     Target {
         /// A ws:// or wss:// URL. Left out: the built-in reference server on a free loopback port.
         url: String,
-        /// Accept any TLS certificate.
-        insecure: bool,
-        /// Limit for TCP, TLS and WebSocket handshake together. Default: 10s.
-        connect_timeout: Span,
     }
 }
 
-table! {
+connected! {
     /// Clients that are alike.
     Clients {
         /// The group's name in reports. Default: clients, or clients-1, clients-2, …
         name: String,
         /// How many connections. At least 1.
         count: u32,
+        /// Another URL than that of [target]; may have variables.
+        url: String,
         /// How fast they connect. Default: 500/s.
         connect_rate: Rate,
-        /// Limit for TCP, TLS and WebSocket handshake together. Default: that of [target].
-        connect_timeout: Span,
         /// What the server says first: a text, { json = … }, or false for nothing at all. Left out: anything is allowed.
         greeting: Greeting,
-        /// Headers added to the handshake.
-        headers: Named<String>,
-        /// Subprotocols offered, in order of preference.
-        subprotocols: Vec<Spot<String>>,
-        /// Accept any TLS certificate. Default: that of [target].
-        insecure: bool,
+        /// What these clients do on opening, instead of the scenario's script.
+        script: Vec<Spot<session::StepTable>>,
+        /// What these clients send before they close, instead of the scenario's.
+        on_close: Vec<Spot<session::SendTyped>>,
+        /// Answers besides the scenario's.
+        reply: Vec<Spot<session::ReplyTable>>,
+        /// Ignore rules besides the scenario's.
+        ignore: Vec<Spot<session::IgnoreRule>>,
+        /// These clients are the ones that publish. Default: the first clients of all.
+        publish: bool,
+        /// Whether copies are owed to these clients. Default: true.
+        receives: bool,
+        /// How clients are divided over rooms (the same as `rooms` of the scenario).
+        rooms: session::RoomsTyped,
     }
 }
 
 table! {
     /// What is published, by whom, how fast.
     Publish {
-        /// How many clients publish: the first ones. Default: 1.
+        /// How publications reach the server: on the socket, over http, or by the server itself. Default: socket.
+        via: Word<session::Vias>,
+        /// How many clients publish: the first ones. Default: 1, or all of a group with publish = true.
         publishers: u32,
+        /// The group of clients that publishes.
+        group: String,
         /// When publications leave, over all publishers together.
         pace: Pace,
         /// Size of a payload, the 64-byte stamp included: "128B" or { min, max }. Default: 128B.
@@ -76,6 +112,18 @@ table! {
         encoding: Word<Encodings>,
         /// Who is owed a copy: all clients, or all others than the sender. Default: all.
         audience: Word<Audiences>,
+        /// Over http: the method. Default: POST.
+        method: String,
+        /// Over http: the URL; may have variables.
+        url: String,
+        /// Over http: headers; may have variables.
+        headers: Named<String>,
+        /// Over http: the body, with {stamp} in it. Default: {stamp}.
+        body: session::TextBody,
+        /// Over http: the longest the answer may take. Default: 10s.
+        within: Span,
+        /// By the server: where a publication's id stands. Default: its whole content.
+        id: session::ExtractTyped,
     }
 }
 
@@ -140,94 +188,6 @@ table! {
         drain: Span,
         /// How much longer than planned connecting may take before the run is given up. Default: 30s.
         ramp_limit: Span,
-    }
-}
-
-table! {
-    /// What is asked of the server.
-    Checks {
-        /// Every owed copy arrives in time. On when anything is published.
-        delivery: Toggle<Delivery>,
-        /// No copy arrives twice. On when anything is published.
-        duplicate: bool,
-        /// Copies arrive in the order sent: true for each publisher's own, "total" for one order seen by all clients.
-        order: Order,
-        /// Bytes and opcode are those sent. On when anything is published.
-        integrity: bool,
-        /// Nothing unexpected arrives. On by itself.
-        stray: bool,
-        /// Limits on latencies: p50, p99, p99.9, max.
-        latency: LatencyTable,
-        /// Pings are answered.
-        pong: Pong,
-        /// The server's heartbeat keeps its cadence.
-        heartbeat: Heartbeat,
-        /// No connection ends unasked. On by itself.
-        survival: bool,
-        /// Connections open. On by itself.
-        connect: Toggle<Connect>,
-        /// When the instrument calls itself unfit and the run inconclusive.
-        instrument: Instrument,
-    }
-}
-
-table! {
-    /// Every owed copy arrives in time.
-    Delivery {
-        /// The limit from the planned instant to the receipt. Default: 5s.
-        within: Span,
-    }
-}
-
-table! {
-    /// Application and protocol pings, and their answers.
-    Pong {
-        /// How often each client pings. Default: 1s.
-        every: Span,
-        /// The longest an answer may take. Default: half of every, at most 5s.
-        within: Span,
-        /// The text sent as application ping.
-        send: String,
-        /// What answers it.
-        expect: Match,
-        /// Send protocol pings (RFC 6455 section 5.5.2) too.
-        protocol: bool,
-    }
-}
-
-table! {
-    /// The server's heartbeat.
-    Heartbeat {
-        /// What a beat is.
-        expect: Match,
-        /// Beats are the server's protocol pings.
-        protocol: bool,
-        /// The promised cadence per connection.
-        every: Span,
-        /// How far an interval may be off. Default: a twentieth of every, at least 100ms.
-        tolerance: Span,
-    }
-}
-
-table! {
-    /// Connections open.
-    Connect {
-        /// The share of clients that must open. Default: 100%.
-        min_share: Share,
-        /// The longest a handshake may take.
-        within: Span,
-    }
-}
-
-table! {
-    /// When the instrument calls itself unfit.
-    Instrument {
-        /// A publication sent later than this after its planned instant is a late send. Default: 20ms.
-        late_send: Span,
-        /// The share of late sends that makes the run inconclusive. Default: 1%.
-        max_late_share: Share,
-        /// The event-loop lag (p99) that makes the run inconclusive. Default: 100ms.
-        max_loop_lag: Span,
     }
 }
 
@@ -346,35 +306,6 @@ impl Typed for Size {
     }
 }
 
-/// `checks.order`.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Order {
-    /// Not asked.
-    Off,
-    /// Each publisher's own.
-    Publisher,
-    /// One order for all.
-    Total,
-}
-
-impl Typed for Order {
-    fn read(node: &Node, r: &mut Reader) -> Option<Self> {
-        match &node.kind {
-            Kind::Bool(false) => Some(Self::Off),
-            Kind::Bool(true) => Some(Self::Publisher),
-            Kind::Text(s) if s == "publisher" => Some(Self::Publisher),
-            Kind::Text(s) if s == "total" => Some(Self::Total),
-            _ => {
-                r.fail(&node.at, format!("expected an order, found {}", node.describe()), "write true, false, \"publisher\" or \"total\"");
-                None
-            }
-        }
-    }
-    fn schema() -> Value {
-        json!({ "enum": [true, false, "publisher", "total"] })
-    }
-}
-
 /// A closed set of words.
 pub(super) trait Words {
     /// All of them.
@@ -421,95 +352,6 @@ impl<W: Words> Typed for Word<W> {
     }
 }
 
-/// The metrics by their keys in `[checks.latency.…]`.
-pub(super) const METRICS: [(&str, Metric); 6] = [
-    ("delivery", Metric::Delivery),
-    ("transit", Metric::Transit),
-    ("send_lag", Metric::SendLag),
-    ("pong", Metric::Pong),
-    ("heartbeat_interval", Metric::HeartbeatInterval),
-    ("connect", Metric::Connect),
-];
-
-/// A metric as a user writes it: its key in `[checks.latency.…]`.
-#[must_use]
-pub fn metric_name(metric: Metric) -> &'static str {
-    METRICS.iter().find(|(_, m)| *m == metric).map_or("latency", |(name, _)| name)
-}
-
-/// `[checks.latency]`: percentiles of delivery, and a table for each other metric.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LatencyTable {
-    /// As read, in the order written.
-    pub(super) limits: Vec<(Metric, f64, Spot<Span>)>,
-}
-
-impl Typed for LatencyTable {
-    fn read(node: &Node, r: &mut Reader) -> Option<Self> {
-        Keys::of(node, "a table of percentiles such as p99 = \"250ms\"", r)?;
-        let mut table = Self::default();
-        read_limits(node, Metric::Delivery, true, &mut table, r);
-        Some(table)
-    }
-    fn schema() -> Value {
-        let limits = json!({ "^(p[0-9]+(\\.[0-9]+)?|max)$": Span::schema() });
-        let metric = json!({ "type": "object", "patternProperties": limits, "additionalProperties": false });
-        let metrics: serde_json::Map<_, _> = METRICS.iter().map(|(name, _)| ((*name).to_owned(), metric.clone())).collect();
-        json!({ "type": "object", "properties": metrics, "patternProperties": limits, "additionalProperties": false })
-    }
-}
-
-fn read_limits(node: &Node, metric: Metric, outer: bool, into: &mut LatencyTable, r: &mut Reader) {
-    let Kind::Table(entries) = &node.kind else {
-        r.wrong(node, "a table of percentiles such as p99 = \"250ms\"");
-        return;
-    };
-    for entry in entries {
-        let inner = METRICS.iter().find(|(name, _)| outer && *name == entry.key);
-        match (percentile(&entry.key), &entry.node.kind, inner) {
-            (_, _, Some((_, metric))) => read_limits(&entry.node, *metric, false, into, r),
-            // `p99.9 = …` without quotes is TOML for a table p99 with a key 9; what is meant is plain.
-            (Some(_), Kind::Table(tail), _) => {
-                for part in tail {
-                    match percentile(&format!("{}.{}", entry.key, part.key)) {
-                        Some(p) => push(into, metric, p, &part.node, r),
-                        None => r.wrong(&entry.node, "a time such as \"250ms\""),
-                    }
-                }
-            }
-            (Some(p), _, _) => push(into, metric, p, &entry.node, r),
-            (None, _, _) => {
-                let mut known = vec!["p50", "p90", "p99", "p99.9", "max"];
-                known.extend(METRICS.iter().filter(|_| outer).map(|(name, _)| *name));
-                unknown_key(entry, &known, r);
-            }
-        }
-    }
-}
-
-fn push(into: &mut LatencyTable, metric: Metric, percentile: f64, node: &Node, r: &mut Reader) {
-    if let Some(value) = Span::read(node, r) {
-        into.limits.push((metric, percentile, Spot { value, at: node.at.clone() }));
-    }
-}
-
-/// `p50`, `p99`, `p99.9`, `p999` (the same) and `max` as a percentile.
-fn percentile(key: &str) -> Option<f64> {
-    if key == "max" {
-        return Some(100.0);
-    }
-    let digits = key.strip_prefix('p')?;
-    if digits.is_empty() || !digits.chars().all(|c| c.is_ascii_digit() || c == '.') {
-        return None;
-    }
-    let number = if digits.len() > 2 && digits != "100" && !digits.contains('.') {
-        format!("{}.{}", &digits[..2], &digits[2..])
-    } else {
-        digits.to_owned()
-    };
-    number.parse().ok().filter(|p| *p > 0.0 && *p <= 100.0)
-}
-
 /// The JSON Schema (draft 2020-12) of a scenario file, for editors: they complete, explain and check as one types.
 #[must_use]
 pub fn json_schema() -> Value {
@@ -518,28 +360,4 @@ pub fn json_schema() -> Value {
         out.extend(document);
     }
     schema
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_read_as_people_write_them() {
-        for (key, p) in [
-            ("p50", 50.0),
-            ("p99", 99.0),
-            ("p999", 99.9),
-            ("p99.99", 99.99),
-            ("p9999", 99.99),
-            ("p5", 5.0),
-            ("p100", 100.0),
-            ("max", 100.0),
-        ] {
-            assert_eq!(percentile(key), Some(p), "{key}");
-        }
-        for key in ["p", "p0", "p101.0", "99", "px", "p9.9.9", "mean", "p99%"] {
-            assert_eq!(percentile(key), None, "{key}");
-        }
-    }
 }

@@ -34,6 +34,15 @@ impl Reader {
         self.warnings.push(Warning(Problem::new(&self.sources, at, what.into(), help.into())));
     }
 
+    /// The first place of `piece` in the text at `at`, or all of it when it does not stand there as it is (escapes).
+    pub(super) fn within(&self, at: &At, piece: &str) -> At {
+        let text = self.sources.get(at.source).map_or("", |s| s.text.as_str());
+        match text.get(at.start..at.end).and_then(|range| range.find(piece)) {
+            Some(i) => At { start: at.start + i, end: at.start + i + piece.len(), ..at.clone() },
+            None => at.clone(),
+        }
+    }
+
     /// Notes a value of the wrong type.
     pub(super) fn wrong(&mut self, node: &Node, wanted: &str) {
         self.fail(&node.at, format!("expected {wanted}, found {}", node.describe()), "");
@@ -48,6 +57,11 @@ impl Reader {
         problems.sort_by_key(|(at, _)| (at.source, at.start));
         problems.dedup_by(|a, b| a.1 == b.1);
         Err(ScenarioError { problems: problems.into_iter().map(|(_, p)| p).collect() })
+    }
+
+    /// `None` when anything was noted: for stopping early inside a step.
+    pub(super) fn check_again(&self) -> Option<()> {
+        self.problems.is_empty().then_some(())
     }
 
     /// The doubts.
@@ -102,10 +116,14 @@ impl<'a> Keys<'a> {
         Some(Spot { value: T::read(node, r)?, at: node.at.clone() })
     }
 
-    pub(super) fn finish(self, r: &mut Reader) {
+    /// Notes what is left over; says whether there was anything.
+    pub(super) fn finish(self, r: &mut Reader) -> bool {
+        let mut unknown = false;
         for (entry, _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
             unknown_key(entry, &self.known, r);
+            unknown = true;
         }
+        unknown
     }
 }
 

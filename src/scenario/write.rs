@@ -1,12 +1,14 @@
 //! The scenario as resolved, as TOML: every default written out, and it reads back to an equal scenario. This is
 //! `results/scenario.toml`, and what workers of a run over several processes are given.
 
+mod session;
+
 use serde_json::json;
 use toml::{Table, Value};
 
 use super::model::{
     Audience, Beat, Checks, ClientGroup, Encoding, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish, Scenario,
-    Target,
+    Target, Via,
 };
 use super::schema::METRICS;
 use crate::base::{ByteSize, Rate, Span};
@@ -23,12 +25,31 @@ impl Scenario {
         if let Target::Url(url) = &self.target {
             document.insert("target".into(), table([("url", text(url))]));
         }
+        if let Some(rooms) = &self.rooms {
+            document.insert("rooms".into(), session::rooms(rooms));
+        }
+        if let Some(feeder) = &self.feeder {
+            document.insert("feeder".into(), session::feeder(feeder));
+        }
+        if !self.vars.is_empty() {
+            document.insert("vars".into(), session::vars(&self.vars));
+        }
+        document.insert("dialect".into(), session::dialect(&self.dialect));
+        if let Some(beat) = &self.beat {
+            let (key, beat) = looks(beat);
+            document.insert("heartbeat".into(), table([(key, beat)]));
+        }
         document.insert("clients".into(), Value::Array(self.groups.iter().map(group).collect()));
         if let Some(publish) = &self.publish {
-            document.insert("publish".into(), publishing(publish));
+            document.insert("publish".into(), self.publishing(publish));
+        }
+        if let Some(feed) = &self.feed {
+            let mut out = Table::from_iter([("via".to_owned(), text("server"))]);
+            out.extend(feed.id.as_ref().map(|id| ("id".to_owned(), session::extract(id))));
+            document.insert("publish".into(), Value::Table(out));
         }
         document.insert("phases".into(), phases(&self.phases));
-        document.insert("checks".into(), checks(&self.checks, self.publish.is_some()));
+        document.insert("checks".into(), self.checks());
         document.to_string()
     }
 }
@@ -80,9 +101,7 @@ fn group(group: &ClientGroup) -> Value {
             out.insert("greeting".into(), Value::Table(greeting));
         }
     }
-    if !group.headers.is_empty() {
-        out.insert("headers".into(), Value::Table(group.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()));
-    }
+    session::group(&mut out, group);
     if !group.subprotocols.is_empty() {
         out.insert("subprotocols".into(), Value::Array(group.subprotocols.iter().map(|s| text(s)).collect()));
     }
@@ -104,21 +123,30 @@ fn matcher(matcher: &Matcher) -> Table {
     Table::from_iter([(kind.to_owned(), Value::String(value))])
 }
 
-fn publishing(publish: &Publish) -> Value {
-    table([
-        ("publishers", i64::from(publish.publishers).into()),
-        ("pace", pace(&publish.pace)),
-        (
-            "size",
-            if publish.size.min == publish.size.max {
-                bytes(publish.size.min)
-            } else {
-                table([("min", bytes(publish.size.min)), ("max", bytes(publish.size.max))])
-            },
-        ),
-        ("encoding", text(if publish.encoding == Encoding::Binary { "binary" } else { "text" })),
-        ("audience", text(if publish.audience == Audience::Others { "others" } else { "all" })),
-    ])
+impl Scenario {
+    fn publishing(&self, publish: &Publish) -> Value {
+        let size = if publish.size.min == publish.size.max {
+            bytes(publish.size.min)
+        } else {
+            table([("min", bytes(publish.size.min)), ("max", bytes(publish.size.max))])
+        };
+        let mut out: Table = [
+            ("publishers", i64::from(publish.publishers).into()),
+            ("pace", pace(&publish.pace)),
+            ("size", size),
+            ("encoding", text(if publish.encoding == Encoding::Binary { "binary" } else { "text" })),
+            ("audience", text(if publish.audience == Audience::Others { "others" } else { "all" })),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+        let group = publish.group.and_then(|g| self.groups.get(g as usize));
+        out.extend(group.map(|group| ("group".to_owned(), text(&group.name))));
+        if let Via::Http(http) = &publish.via {
+            session::http(&mut out, http);
+        }
+        Value::Table(out)
+    }
 }
 
 fn pace(pace: &Pace) -> Value {
@@ -145,56 +173,60 @@ fn phases(phases: &Phases) -> Value {
     ])
 }
 
-fn checks(checks: &Checks, publishes: bool) -> Value {
-    let mut out = Table::new();
-    if publishes {
-        out.insert("delivery".into(), checks.delivery.map_or(false.into(), |d| table([("within", time(d.within))])));
-        out.insert("duplicate".into(), checks.duplicate.into());
-        out.insert(
-            "order".into(),
-            match checks.order {
+fn looks(beat: &Beat) -> (&'static str, Value) {
+    match beat {
+        Beat::Message(matches) => ("expect", Value::Table(matcher(matches))),
+        Beat::ProtocolPing => ("protocol", true.into()),
+    }
+}
+
+impl Scenario {
+    fn checks(&self) -> Value {
+        let checks = &self.checks;
+        let mut out = Table::new();
+        if self.publish.is_some() || self.feed.is_some() {
+            out.insert("delivery".into(), checks.delivery.map_or(false.into(), |d| table([("within", time(d.within))])));
+            out.insert("duplicate".into(), checks.duplicate.into());
+            let order = match checks.order {
                 None => false.into(),
                 Some(OrderScope::Publisher) => text("publisher"),
                 Some(OrderScope::Total) => text("total"),
-            },
-        );
-        out.insert("integrity".into(), checks.integrity.into());
+            };
+            out.insert("order".into(), order);
+            out.insert("integrity".into(), checks.integrity.into());
+        }
+        out.insert("stray".into(), checks.stray.into());
+        out.insert("survival".into(), checks.survival.into());
+        if self.groups.iter().any(|g| !g.subprotocols.is_empty()) {
+            out.insert("subprotocol".into(), checks.subprotocol.into());
+        }
+        if self.publish.as_ref().is_some_and(|p| matches!(p.via, Via::Http(_))) {
+            out.insert("publish".into(), checks.publish.into());
+        }
+        out.extend(checks.feed.map(|f| ("feed".to_owned(), table([("every", time(f.every)), ("tolerance", time(f.tolerance))]))));
+        if !checks.latency.is_empty() {
+            out.insert("latency".into(), latency(checks));
+        }
+        out.extend(checks.pong.as_ref().map(|check| ("pong".to_owned(), pong(check))));
+        out.extend(checks.heartbeat.as_ref().map(|check| {
+            let (key, beat) = looks(&check.beat);
+            ("heartbeat".to_owned(), table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]))
+        }));
+        let connect = checks.connect.as_ref().map_or(false.into(), |check| {
+            let mut connect = Table::from_iter([("min_share".to_owned(), Value::Float(check.min_share))]);
+            connect.extend(check.within.map(|within| ("within".to_owned(), time(within))));
+            Value::Table(connect)
+        });
+        out.insert("connect".into(), connect);
+        let instrument = &checks.instrument;
+        let limits = [
+            ("late_send", time(instrument.late_send)),
+            ("max_late_share", Value::Float(instrument.max_late_share)),
+            ("max_loop_lag", time(instrument.max_loop_lag)),
+        ];
+        out.insert("instrument".into(), table(limits));
+        Value::Table(out)
     }
-    out.insert("stray".into(), checks.stray.into());
-    out.insert("survival".into(), checks.survival.into());
-    if !checks.latency.is_empty() {
-        out.insert("latency".into(), latency(checks));
-    }
-    if let Some(check) = &checks.pong {
-        out.insert("pong".into(), pong(check));
-    }
-    if let Some(check) = &checks.heartbeat {
-        let (key, beat) = match &check.beat {
-            Beat::Message(matches) => ("expect", Value::Table(matcher(matches))),
-            Beat::ProtocolPing => ("protocol", true.into()),
-        };
-        out.insert("heartbeat".into(), table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]));
-    }
-    out.insert(
-        "connect".into(),
-        match &checks.connect {
-            None => false.into(),
-            Some(check) => {
-                let mut connect = Table::from_iter([("min_share".to_owned(), Value::Float(check.min_share))]);
-                connect.extend(check.within.map(|within| ("within".to_owned(), time(within))));
-                Value::Table(connect)
-            }
-        },
-    );
-    out.insert(
-        "instrument".into(),
-        table([
-            ("late_send", time(checks.instrument.late_send)),
-            ("max_late_share", Value::Float(checks.instrument.max_late_share)),
-            ("max_loop_lag", time(checks.instrument.max_loop_lag)),
-        ]),
-    );
-    Value::Table(out)
 }
 
 fn latency(checks: &Checks) -> Value {
@@ -223,7 +255,7 @@ fn percentile(p: f64) -> String {
 fn pong(check: &PongCheck) -> Value {
     let mut out = Table::from_iter([("every".to_owned(), time(check.every)), ("within".to_owned(), time(check.within))]);
     if let Some(application) = &check.application {
-        out.insert("send".into(), text(&application.send));
+        out.insert("send".into(), session::body(&application.send));
         out.insert("expect".into(), Value::Table(matcher(&application.expect)));
     }
     if check.protocol {

@@ -81,6 +81,34 @@ pub fn recognise(message: &[u8], text: bool, sent_text: bool, run: RunId) -> Rec
     recognise_damaged(message, opcode, sent_text, run)
 }
 
+/// Finds every payload in `message`, wherever it stands: inside an envelope, behind a name, several in one frame. What stands
+/// around a payload is the envelope's and not judged; the payload itself is, to its last byte.
+pub fn find(message: &[u8], sent_text: bool, run: RunId, mut on: impl FnMut(Recognised)) {
+    let mut rest = message;
+    while let Some(at) = memmem::find(rest, &MAGIC) {
+        let Some(head) = rest[at..].first_chunk::<STAMP_LEN>() else {
+            on(Recognised::Unreadable);
+            return;
+        };
+        let intact = Stamp::decode(head);
+        let Some(read) = intact.or_else(|| stamp::repair(head).filter(|read| read.stamp.run == run)) else {
+            on(Recognised::Unreadable);
+            rest = &rest[at + MAGIC.len()..];
+            continue;
+        };
+        let behind = &rest[at + STAMP_LEN..];
+        let due = (read.stamp.padding as usize).min(behind.len());
+        let altered = if intact.is_some() { Flaws::NONE } else { Flaws::BYTES };
+        let flaws = if due == read.stamp.padding as usize && padding_matches(&behind[..due], read.checksum, sent_text) {
+            altered
+        } else {
+            altered.with(padding_flaws(&behind[..due], &read, sent_text))
+        };
+        on(Recognised::Copy(read.stamp, flaws));
+        rest = &behind[if flaws.is_none() { due } else { 0 }..];
+    }
+}
+
 #[inline]
 fn padding_matches(padding: &[u8], checksum: u32, text: bool) -> bool {
     let table = if text { &TEXT } else { &BINARY };
@@ -177,6 +205,34 @@ mod tests {
         }
         let wrapped = [br#"{"m":""#.as_slice(), &good, br#""}"#].concat();
         assert!(flaws(&wrapped, true, true).is_some_and(|f| f.has(Flaws::BYTES)));
+    }
+
+    fn found(message: &[u8]) -> Vec<Option<Flaws>> {
+        let mut all = Vec::new();
+        find(message, true, RUN, |recognised| {
+            all.push(match recognised {
+                Recognised::Copy(_, flaws) => Some(flaws),
+                _ => None,
+            });
+        });
+        all
+    }
+
+    #[test]
+    fn payloads_are_found_in_their_envelopes() {
+        let one = written(100, true);
+        let none: [Option<Flaws>; 0] = [];
+        assert_eq!(found(b"no payload here"), none);
+        assert_eq!(found(&one), [Some(Flaws::NONE)]);
+        assert_eq!(found(&[b"{\"m\":\"".as_slice(), &one, b"\"}\n", &one, b"!"].concat()), [Some(Flaws::NONE), Some(Flaws::NONE)]);
+        assert_eq!(found(&one[..120]), [Some(Flaws::LENGTH)]);
+        assert_eq!(found(&one[..40]), [None]);
+        let mut altered = [b"x:".as_slice(), &one].concat();
+        altered[90] = b'*';
+        assert_eq!(found(&altered), [Some(Flaws::BYTES)]);
+        altered[90] = one[88];
+        altered[20] = b'*';
+        assert_eq!(found(&altered), [Some(Flaws::BYTES)], "an altered stamp is put right and told");
     }
 
     #[test]

@@ -122,9 +122,14 @@ fn a_comparison_is_shown_in_every_format() {
     assert!(text.starts_with("✗ FAIL broadcast against its baseline"), "{text}");
     assert!(compare::markdown(&comparison).contains("| delivery.p50 |"));
     assert!(compare::github(&comparison).contains("::error title=wsbench%3A regression fail::"));
+    let html = wsbench::report::html::comparison(&comparison, &base, &new);
+    assert!(html.contains("<span class=\"badge fail\">worse</span>") && html.contains("id=\"percentiles-delivery\""));
+    let schema = jsonschema::validator_for(&wsbench::report::comparison_schema()).expect("it is a schema");
+    assert!(schema.is_valid(&serde_json::from_str(&compare::json(&comparison)).expect("it is JSON")));
     let back: compare::Comparison = serde_json::from_str(&compare::json(&comparison)).expect("it reads back");
     assert_eq!(back.changes.len(), comparison.changes.len());
     if std::env::var_os("SHOW").is_some() {
+        std::fs::write("target/comparison.html", &html).expect("it is writable");
         let single = compare(&base[..1], &new[..1], None).expect("comparable");
         panic!("{text}\n{}\n{}", compare::text(&single, &Style::default()), compare::markdown(&comparison));
     }

@@ -1,6 +1,7 @@
 //! Fixed reports, made by hand and by a seed: one with every outcome, one where all is well, one with no evidence.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use wsbench::base::{RunId, Seed};
 use wsbench::check::{Finding, Outcome, Witness};
@@ -96,6 +97,11 @@ fn missing(at_ns: u64, publisher: u32, seq: u32, client: u32, what: &str) -> Wit
 
 /// Every outcome, hostile text, every optional figure present.
 pub(crate) fn mixed() -> Report {
+    static MADE: OnceLock<Report> = OnceLock::new();
+    MADE.get_or_init(make_mixed).clone()
+}
+
+fn make_mixed() -> Report {
     let mut delivery =
         finding("delivery", Outcome::Fail, 550_000, "owed copies", "every owed copy within 1s", "549,985 on time, 3 late, 12 missing");
     delivery.violations = 15;
@@ -130,6 +136,11 @@ pub(crate) fn mixed() -> Report {
 
 /// All well, against the built-in server.
 pub(crate) fn good() -> Report {
+    static MADE: OnceLock<Report> = OnceLock::new();
+    MADE.get_or_init(make_good).clone()
+}
+
+fn make_good() -> Report {
     let mut facts = facts("broadcast", "ws://127.0.0.1:40123/");
     facts.target.built_in = true;
     let mut summary = summary(0);
@@ -144,6 +155,11 @@ pub(crate) fn good() -> Report {
 
 /// Nobody connected: no number has a sample, and nothing may look like a pass.
 pub(crate) fn silent() -> Report {
+    static MADE: OnceLock<Report> = OnceLock::new();
+    MADE.get_or_init(make_silent).clone()
+}
+
+fn make_silent() -> Report {
     let mut facts = facts("smoke", "ws://127.0.0.1:9/");
     facts.scenario.description = None;
     let mut connect = finding("connect", Outcome::Fail, 10, "clients", "at least 100% open", "0 of 10 opened");

@@ -21,8 +21,9 @@ class Case:
     env: dict = field(default_factory=dict)
     finds: str | None = None  # the one check that must fail; None: all must pass
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
-    leaver: bool = False  # a client that closes badly in mid-run
-    ready: str = r"listening 127\.0\.0\.1:(?P<port>\d+)"
+    leaver: int = 0  # a client that closes badly once it has received so many messages
+    meddled: str | None = None  # spoilt on the wire by meddler.py in this way
+    ready: str | None = r"listening 127\.0\.0\.1:(?P<port>\d+)"
     needs: tuple = ()  # Debian servers
 
 
@@ -44,6 +45,15 @@ def tungstenite():
     return [install.tungstenite_example(), "127.0.0.1:{port}"]
 
 
+def shell(family):
+    """A foreign server by its start script, which makes its settings from PORT in the directory it is run in."""
+
+    def start():
+        return ["bash", install.HERE / family / "start"]
+
+    return start
+
+
 def mistake(name, finds, **more):
     """The Node `ws` server with one classic mistake."""
     more = {"scenario": "four.toml", **more}
@@ -54,7 +64,7 @@ REAL = [
     Case("ws: the README's broadcast server", node("node-ws/readme.mjs"), "relay.toml"),
     Case("ws: four behaviours", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT),
     Case("ws: four behaviours, clients that come back", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, runs_before=1),
-    Case("ws: four behaviours, one client leaving badly", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, leaver=True),
+    Case("ws: four behaviours, one client leaving badly", node("node-ws/four.mjs"), "four.toml", env=FAST_BEAT, leaver=60),
     Case("websockets: broadcast()", python("websockets/relay.py"), "relay-protocol-heartbeat.toml"),
     Case("tokio-tungstenite: its example chat server", tungstenite, "relay-to-others.toml", ready=r"Listening on"),
     mistake("binary", "integrity"),
@@ -64,8 +74,38 @@ REAL = [
     mistake("slow-heartbeat", "heartbeat", runs_before=1),
     mistake("double-heartbeat", "heartbeat", runs_before=1),
     mistake("last-client", "delivery"),
-    mistake("closing-throws", "survival", leaver=True),
-    mistake("closing-skips", "delivery", leaver=True),
+    mistake("closing-throws", "survival", scenario="four-longer.toml", leaver=200),
+    mistake("closing-skips", "delivery", leaver=60),
 ]
 
-STAGES = {"real": REAL}
+def family(name, start, path, **more):
+    """A family that relays as it is and pings at protocol level: honest, with a copy lost, with a dead heartbeat."""
+    honest = {"start": start, "scenario": "relay-protocol-heartbeat.toml", "path": path, **more}
+    return [Case(f"{name}: honest", **honest), *spoilt(name, honest)]
+
+
+def spoilt(name, honest):
+    """By its own switch where the code is ours, else on the wire."""
+    for mistake, finds in (("lost", "delivery"), ("heartbeat", "heartbeat")):
+        if honest.get("ready", "ours") == "ours":
+            yield Case(f"{name}: {mistake}", **honest, env={"MISTAKE": mistake}, finds=finds)
+        else:
+            yield Case(f"{name}: {mistake}", **honest, meddled=mistake, finds=finds)
+
+
+IDLE = "idle-protocol-heartbeat.toml"
+
+FAMILIES = [
+    *family("websockets", python("websockets/relay.py"), "/"),
+    # Any message from a client puts aiohttp's next ping off, so its beat is asked for where nobody publishes.
+    Case("aiohttp: honest", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby"),
+    Case("aiohttp: honest, idle", python("aiohttp/relay.py"), IDLE, "/ws/lobby"),
+    Case("aiohttp: lost", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby", {"MISTAKE": "lost"}, "delivery"),
+    Case("aiohttp: heartbeat", python("aiohttp/relay.py"), IDLE, "/ws/lobby", {"MISTAKE": "heartbeat"}, "heartbeat"),
+    *family("nginx nchan", shell("nchan"), "/ws/lobby", ready=None, needs=("nginx",)),
+    # Its raw WebSocket, which has no heartbeat.
+    Case("sockjs: honest", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket"),
+    Case("sockjs: lost", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket", {"MISTAKE": "lost"}, "delivery"),
+]
+
+STAGES = {"real": REAL, "families": FAMILIES}

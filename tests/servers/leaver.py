@@ -14,7 +14,7 @@ import threading
 class Leaver:
     """Connects at once; `start` begins to count; `stop` drops the connection."""
 
-    def __init__(self, port, path="/", after=60):
+    def __init__(self, port, path, after):
         self.after = after
         self.left = threading.Event()
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)

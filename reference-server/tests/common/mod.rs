@@ -1,7 +1,5 @@
 //! A client that says and hears single frames, over a pipe in memory, and a server beside it in virtual time.
 
-#![expect(dead_code, reason = "each test file uses its part")]
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

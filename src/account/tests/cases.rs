@@ -187,3 +187,64 @@ fn shares_see_the_end_of_the_drain_when_the_last_copy_is_in() {
     assert_eq!(ledgers[0].progress().taken + ledgers[1].progress().taken, 15);
     let _ = Share::WHOLE;
 }
+
+#[test]
+fn a_client_that_comes_back_begins_new_books() {
+    let mut history = History::ordinary(scenario(2, 1));
+    let one = history.publishes(0, 200);
+    history.all_get(0, one, 205).leaves(1, 1_500);
+    let two = history.publishes(0, 1_600);
+    history.gets(0, 0, two, 1_605).joins(1, 1_700);
+    let three = history.publishes(0, 1_800);
+    // The second one is replayed after the return: contested. The third is owed to both.
+    history.gets(1, 0, two, 1_805).gets(0, 0, three, 1_805).gets(1, 0, three, 1_806).closes(5_000, 5_100);
+    let account = history.account();
+    assert_eq!(fates(&account), [5, 5, 0, 0, 1, 0]);
+    assert!(account.books_balance());
+    assert_eq!((account.connections.opened, account.connections.left), (3, 1));
+}
+
+#[test]
+fn a_full_table_of_holes_is_counted_and_said() {
+    let mut history = History::ordinary(scenario(2, 1));
+    for n in 0..2_000 {
+        history.publishes(0, 200 + n);
+    }
+    for seq in (0..2_000).step_by(2) {
+        history.gets(0, 0, seq, 300 + u64::from(seq)).gets(1, 0, seq, 300 + u64::from(seq));
+    }
+    history.gets(0, 0, 1, 2_400).gets(0, 0, 1_801, 2_401).closes(5_000, 5_100);
+    let whole = history.account();
+    assert_eq!((whole.copies.missing, whole.copies.duplicate), (1_998, 0));
+    let (mut ledgers, log) = history.ledgers_with(1, |ledger| ledger.room.limit = 100);
+    let account = ledgers.remove(0).settle(&log, history.end);
+    assert_eq!(account.copies.owed, 4_000);
+    assert_eq!((account.copies.missing, account.copies.duplicate), (1_999, 1), "a forgotten hole that is filled is taken for a duplicate");
+    assert!(account.bounds.holes_forgotten > 1_500);
+}
+
+#[test]
+fn small_histories_one_by_one() {
+    // One client, three publications, every sequence of up to five arrivals of them.
+    for length in 0..=5_u32 {
+        for code in 0..3_u32.pow(length) {
+            let mut history = History::ordinary(scenario(1, 1));
+            for n in 0..3 {
+                history.publishes(0, 200 + n);
+            }
+            let arrivals: Vec<u32> = (0..length).map(|place| code / 3_u32.pow(place) % 3).collect();
+            for (n, seq) in (0_u64..).zip(&arrivals) {
+                history.gets(0, 0, *seq, 210 + 400 * n);
+            }
+            history.closes(5_000, 5_100);
+            let (account, truth) = (history.account(), super::oracle::judge(&history));
+            let copies = &account.copies;
+            assert_eq!(
+                [copies.owed, copies.on_time, copies.late, copies.missing, copies.duplicate, copies.out_of_order],
+                [truth.owed, truth.on_time, truth.late, truth.missing, truth.duplicate, truth.out_of_order],
+                "{arrivals:?}"
+            );
+            assert!(account.books_balance(), "{arrivals:?}");
+        }
+    }
+}

@@ -85,13 +85,8 @@ fn fate(run: &Run, client: u32, publication: (u32, u32)) -> Option<bool> {
     if member.ready == Instant::FAR || sent < member.opened || sent >= end {
         return Some(false);
     }
-    if sent < member.ready {
-        None
-    } else if end < Instant::FAR && planned + run.within > end {
-        None
-    } else {
-        Some(true)
-    }
+    let outlived = end == Instant::FAR || planned + run.within <= end;
+    (sent >= member.ready && outlived).then_some(true)
 }
 
 /// Keeps every copy and looks everything up.

@@ -37,7 +37,7 @@ enum Fate {
 fn each_fate_comes_out_exactly_as_often_as_planned() {
     let scenario = scenario(CLIENTS, PUBLISHERS);
     assert_eq!(scenario.publish.as_ref().map(|p| p.size.min), Some(ByteSize(128)));
-    let plan = Plan { scenario: Arc::new(scenario), seed: Seed(1), run: RunId(1), connections: CLIENTS, publishers: PUBLISHERS };
+    let plan = Plan { run: RunId(1), ..Plan::new(Arc::new(scenario), Seed(1)) };
     let plan = Arc::new(plan);
     let mut ledgers: Vec<_> = (0..3).map(|index| Ledger::new(Arc::clone(&plan), Share { index, of: 3 })).collect();
     let mut planned = Planned::default();

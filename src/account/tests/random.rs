@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::Account;
 use super::super::history::{History, ms, scenario};
 use super::oracle;
 use crate::base::Rng;
@@ -194,7 +195,7 @@ fn publication(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
 
     #[test]
     fn the_account_equals_the_naive_books(weather in weather(), seed in any::<u64>(), of in 1_u32..5) {
@@ -217,6 +218,13 @@ proptest! {
             .map(|s| (s.at, s.conn.map_or(0, |c| c.0), s.publisher.map_or(0, |p| p.0), s.seq.map_or(0, |s| s.0))).collect();
         let first: Vec<_> = truth.missing_copies.iter().copied().take(8).collect();
         prop_assert_eq!(named, first, "the first eight missing copies are the witnesses");
+        let (thinned, log) = history.ledgers_with(of, |ledger| ledger.log = ledger.log.clone().with_room(8));
+        let mut account = Account::empty(&history.plan);
+        thinned.into_iter().for_each(|ledger| account.merge(ledger.settle(&log, history.end)));
+        prop_assert!(account.books_balance(), "{:?}", account.copies);
+        let copies = &account.copies;
+        prop_assert!(copies.missing <= truth.missing && copies.owed <= truth.owed + truth.contested_received, "a boundary that is not known accuses nobody");
+        prop_assert_eq!([copies.duplicate, copies.out_of_order, copies.received], [truth.duplicate, truth.out_of_order, truth.received]);
         if !weather.interrupted {
             let (ledgers, log) = history.ledgers(of);
             prop_assert_eq!(ledgers.iter().all(|ledger| ledger.all_in(&log)), truth.outstanding == 0);

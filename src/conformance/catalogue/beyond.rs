@@ -211,6 +211,7 @@ fn answers(text: &str) -> Result<Vec<Answer>, String> {
                 "plain" => Answer::Plain,
                 "refused" => Answer::NotUpgraded,
                 "drop" => Answer::Dropped,
+                "silent" => Answer::Silent,
                 class if class.ends_with("xx") => Answer::Class(class[..1].parse().map_err(|_| format!("`{class}`"))?),
                 status => match status.strip_suffix("+version") {
                     Some(status) => Answer::WithVersion(status.parse().map_err(|_| format!("`{status}`"))?),

@@ -378,4 +378,6 @@ pub enum Answer {
     NotUpgraded,
     /// TCP closed without an answer.
     Dropped,
+    /// No answer, and TCP left open.
+    Silent,
 }

@@ -5,7 +5,7 @@ use crate::conformance::verdict::{Outcome, Verdict};
 use crate::conformance::wire::assemble::Incoming;
 use crate::conformance::wire::frame::Frame;
 use crate::conformance::wire::http::{Request, random_key};
-use crate::conformance::wire::link::{Delivery, Heard, Link};
+use crate::conformance::wire::link::{Delivery, Heard, Link, Moved};
 
 /// C.3.5: the server ends TCP within a second of its Close.
 pub(super) async fn who_closes(asked: &Asked<'_>) -> Put {
@@ -87,16 +87,15 @@ pub(super) async fn smuggle(asked: &Asked<'_>) -> Put {
     if response.status != 101 {
         return Ok((pass(format!("refused with {}", response.status)), link.record.render()));
     }
-    let verdict = loop {
-        if link.inbox.starts_with(b"HTTP/") {
-            break fail("the octets behind the upgrade were answered as HTTP");
-        }
-        // `GET ` read as a frame: FIN=0, RSV1, opcode 7, unmasked.
-        match link.hear(until).await {
-            Heard::Said(Incoming::Close { code: Some(1002), .. }) => break pass("Close 1002: the octets were read as frames"),
-            Heard::Ended(_) => break Verdict::plain(Outcome::NonStrict, "dropped without a Close"),
-            other => break fail(format!("the octets behind the upgrade: {}", describe(&other))),
-        }
+    // `GET ` read as a frame is FIN=0, RSV1, opcode 7, unmasked; anything but its refusal shows the octets went elsewhere.
+    while link.inbox.is_empty() && matches!(link.step(Some(until)).await, Moved::Read | Moved::Wrote) {}
+    if link.inbox.starts_with(b"HTTP/") {
+        return Ok((fail("the octets behind the upgrade were answered as HTTP"), link.record.render()));
+    }
+    let verdict = match link.hear(until).await {
+        Heard::Said(Incoming::Close { code: Some(1002), .. }) => pass("Close 1002: the octets were read as frames"),
+        Heard::Ended(_) => Verdict::plain(Outcome::NonStrict, "dropped without a Close"),
+        other => fail(format!("the octets behind the upgrade: {}", describe(&other))),
     };
     Ok((verdict, link.record.render()))
 }

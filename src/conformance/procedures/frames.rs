@@ -91,6 +91,12 @@ pub(super) async fn pings_between(asked: &Asked<'_>) -> Put {
             Heard::Said(Incoming::Close { code: Some(code @ (1008 | 1009)), .. }) if asked.case.limits => {
                 return answered(&link, Verdict::plain(Outcome::Limit, format!("Close {code} after {pongs} pongs")));
             }
+            Heard::Ended(how) if asked.case.limits && pongs >= 20 => {
+                return answered(
+                    &link,
+                    Verdict::plain(Outcome::NonStrict, format!("a limit of pings without a Close: {how} after {pongs} pongs")),
+                );
+            }
             other => return answered(&link, fail(format!("after {pongs} pongs: {}", describe(&other)))),
         }
     }

@@ -3,6 +3,7 @@
 
 mod broadcast;
 mod compression;
+mod contexts;
 mod endings;
 mod floods;
 mod frames;

@@ -57,7 +57,7 @@ pub(super) async fn settled(asked: &Asked<'_>, link: &mut Link, within: f64) -> 
 /// Reads and throws away, so that a publisher who hears itself never blocks the server.
 pub(super) async fn pump(link: &mut Link, until: Instant) {
     while !link.flushed() {
-        if link.next().is_none()
+        if link.pop().is_none()
             && matches!(
                 link.step(Some(until)).await,
                 crate::conformance::wire::link::Moved::Time | crate::conformance::wire::link::Moved::Ended(_)

@@ -12,7 +12,7 @@ pub enum Masking {
     ByRole,
     /// This key, whatever the role.
     Key([u8; 4]),
-    /// None, whatever the role.
+    /// As the role forbids: none from a client, a random key from a server. RFC 6455 5.1.
     Plain,
 }
 
@@ -63,8 +63,8 @@ impl<'a> Frame<'a> {
     pub fn write(&self, role: Role, rng: &mut Rng, out: &mut Vec<u8>) -> Option<[u8; 4]> {
         let key = match (self.masking, role) {
             (Masking::Key(key), _) => Some(key),
-            (Masking::ByRole, Role::Client) => Some(random_key(rng)),
-            (Masking::ByRole, Role::Server) | (Masking::Plain, _) => None,
+            (Masking::ByRole, Role::Client) | (Masking::Plain, Role::Server) => Some(random_key(rng)),
+            (Masking::ByRole, Role::Server) | (Masking::Plain, Role::Client) => None,
         };
         let declared = self.declared.unwrap_or(self.payload.len() as u64);
         write_header(self.first, declared, self.form, key, out);

@@ -275,7 +275,7 @@ impl Link {
     }
 
     /// The next thing already received, recorded.
-    pub fn next(&mut self) -> Option<Incoming> {
+    pub fn pop(&mut self) -> Option<Incoming> {
         while !self.lost {
             match self.reader.next(&mut self.inbox) {
                 Ok(None) => return None,
@@ -310,7 +310,7 @@ impl Link {
     /// Waits for the other side to say something; pings are answered and passed over.
     pub async fn hear(&mut self, until: Instant) -> Heard {
         loop {
-            match self.next() {
+            match self.pop() {
                 Some(Incoming::Ping(payload)) => self.say(0x8a, &payload),
                 Some(said) => return Heard::Said(said),
                 None => match self.step(Some(until)).await {

@@ -48,6 +48,9 @@ pub(super) mod head {
     /// No event: the shard's books were settled at this instant, and nothing follows.
     pub(in super::super) const SETTLED: u8 = 23;
     pub(in super::super) const LEAVING: u8 = 24;
+    pub(in super::super) const ANSWERED: u8 = 25;
+    pub(in super::super) const NO_SUBPROTOCOL: u8 = 26;
+    pub(in super::super) const ITEM: u8 = 27;
 }
 
 /// A part of an event with a number.

@@ -152,6 +152,13 @@ impl<'a> Decoder<'a, '_> {
                 Event::Dropped { publisher, planned, at, cause: self.numbered()? }
             }
             head::HEALTH => Event::Health { at, reading: self.health()? },
+            head::ANSWERED => {
+                let publisher = self.publisher()?;
+                let seq = Seq(self.rest.number()?.try_into().ok()?);
+                let status = self.rest.number()?.try_into().ok()?;
+                let took = Span::from_nanos(self.rest.number()?);
+                Event::Answered { publisher, seq, at, status, took, detail: self.rest.text()? }
+            }
             head::INTERRUPTED => Event::Interrupted { at, detail: self.rest.text()? },
             _ => {
                 let conn = self.conn(head)?;
@@ -183,6 +190,8 @@ impl<'a> Decoder<'a, '_> {
             head::BEAT => Event::Beat { conn, at },
             head::SERVER_PING => Event::ServerPing { conn, at },
             head::LEAVING => Event::Leaving { conn, at },
+            head::NO_SUBPROTOCOL => Event::NoSubprotocol { conn, at },
+            head::ITEM => Event::Item { conn, at, key: self.rest.number()? },
             head::CLOSED => Event::Closed { conn, at, closure: self.closure()?, detail: self.rest.text()? },
             _ => return None,
         })

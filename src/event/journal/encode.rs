@@ -188,6 +188,19 @@ impl Encoder {
             Event::Beat { conn, at } => self.on(head::BEAT, at, conn),
             Event::ServerPing { conn, at } => self.on(head::SERVER_PING, at, conn),
             Event::Leaving { conn, at } => self.on(head::LEAVING, at, conn),
+            Event::NoSubprotocol { conn, at } => self.on(head::NO_SUBPROTOCOL, at, conn),
+            Event::Item { conn, at, key } => {
+                self.on(head::ITEM, at, conn);
+                put(&mut self.rest, key);
+            }
+            Event::Answered { publisher, seq, at, status, took, detail } => {
+                self.head(head::ANSWERED, at);
+                self.publisher(publisher.0);
+                put(&mut self.rest, seq.0.into());
+                put(&mut self.rest, status.into());
+                put(&mut self.rest, took.as_nanos());
+                self.text(detail);
+            }
             Event::AlienPong { conn, at, sample } => {
                 self.on(head::ALIEN_PONG, at, conn);
                 self.bytes(sample);

@@ -11,9 +11,13 @@
 //! A block can be read whatever became of the others: a run that was killed leaves every block that was whole, and a
 //! damaged block costs itself. Both checksums are CRC-32, so any flipped byte is noticed, and a head that is right can be
 //! trusted for the way to the next. Inside, like lies beside like (heads, instants, the rest) as differences from what was
-//! expected: see `encode`. LZ4 then takes out what repeats. It was chosen over deflate because it is an order of magnitude
-//! faster on the thread that also receives, and because what is left after the differences is mostly the low bits of instants,
-//! which nothing makes smaller: `tests/journal_size.rs` states bytes per copy, and what deflate would have made of them.
+//! expected: see `encode`. LZ4 then takes out what repeats.
+//!
+//! A copy of a publication that is on its way to everybody costs 2.0 to 2.2 bytes, almost all of it the low bits of its
+//! instant; 0.4 where a server writes sixteen at once, 3.4 with ten thousand clients a shard, whose order is learnt anew in
+//! every block (`tests/journal_size.rs` holds these figures), and about 13 ns to write. LZ4 rather than deflate: of a full block it made
+//! 44,188 bytes in 7 µs where deflate made 46,455 in 600 µs at level 1 and 7 % less than LZ4 in 370 to 840 µs at level 6, and all of it
+//! passes on the thread that also receives.
 
 mod block;
 mod code;
@@ -28,7 +32,7 @@ mod writer;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Instant, RunId, Seed};
+use crate::base::{RunId, Seed};
 
 pub use missing::Missing;
 pub use reader::{Ending, JournalError, JournalReader, Told};
@@ -66,8 +70,6 @@ pub struct Header {
 /// What a run leaves behind besides events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trailer {
-    /// When the last shard's books were settled, if they were.
-    pub settled: Option<Instant>,
     /// What the run cost the instrument, as the system told it; whatever else a report needs. Opaque here.
     pub facts: serde_json::Value,
 }

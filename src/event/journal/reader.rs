@@ -47,6 +47,8 @@ pub struct Ending {
     pub trailer: Option<Trailer>,
     /// By shard, when its books were settled.
     pub settled: Vec<Option<Instant>>,
+    /// By shard, whether there is a hole before the last event read of it.
+    pub broken: Vec<bool>,
     /// What is missing; empty for a whole journal.
     pub missing: Vec<Missing>,
 }
@@ -120,7 +122,12 @@ impl<R: Read> JournalReader<R> {
         if self.trailer.is_none() {
             self.holes.note(Missing::Trailer);
         }
-        Ending { trailer: self.trailer, settled: self.shards.iter().map(|shard| shard.settled).collect(), missing: self.holes.all() }
+        Ending {
+            trailer: self.trailer,
+            settled: self.shards.iter().map(|shard| shard.settled).collect(),
+            broken: self.shards.iter().map(|shard| shard.broken).collect(),
+            missing: self.holes.all(),
+        }
     }
 
     /// Hands the events of the block just opened to `on`.

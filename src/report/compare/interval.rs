@@ -1,8 +1,7 @@
 //! Distribution-free intervals for a percentile, and how many independent samples there really are.
 
 use crate::measure::{Distribution, PublicationSpread};
-use crate::report::Report;
-use crate::scenario::model::Metric;
+use crate::report::{Report, metric};
 
 /// Ranks `(lower, upper)` out of `n` between whose order statistics the `p`-quantile lies, each end wrong with probability at
 /// most `tail`. `None` for an end that `n` samples cannot bound.
@@ -131,21 +130,7 @@ pub(super) fn noise_distance(n: u64, m: u64, alpha: f64) -> f64 {
 
 /// The distribution of that name in a report, if it has a sample.
 pub(super) fn distribution<'a>(report: &'a Report, name: &str) -> Option<&'a Distribution> {
-    let (summary, spread) = (&report.summary, &report.summary.spread);
-    let distribution = match name {
-        "send_lag" => summary.latency.get(&Metric::SendLag)?,
-        "transit" => summary.latency.get(&Metric::Transit)?,
-        "delivery" => summary.latency.get(&Metric::Delivery)?,
-        "pong" => summary.latency.get(&Metric::Pong)?,
-        "heartbeat_interval" => summary.latency.get(&Metric::HeartbeatInterval)?,
-        "connect" => summary.latency.get(&Metric::Connect)?,
-        "first_receiver" => &spread.first,
-        "median_receiver" => &spread.median,
-        "last_receiver" => &spread.last,
-        "spread" => &spread.spread,
-        _ => return None,
-    };
-    (distribution.count() > 0).then_some(distribution)
+    metric::distribution(report, name).ok().flatten()
 }
 
 #[cfg(test)]

@@ -341,7 +341,7 @@ fn nothing_in_common() -> Finding {
 }
 
 /// `+23.4%`, `−0.1%`, `±0%`.
-pub(super) fn signed(change: f64) -> String {
+pub(in crate::report) fn signed(change: f64) -> String {
     let size = percent(change.abs());
     match change {
         c if c > 0.0 => format!("+{size}"),

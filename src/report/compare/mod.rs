@@ -22,12 +22,15 @@ mod judge;
 mod permutation;
 mod render;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Report, SCHEMA, escape};
 use crate::check::{Finding, Verdict};
 
-pub use render::{github, json, markdown, text};
+pub(in crate::report) use judge::signed;
+pub use render::{github, headline, json, markdown, text};
+pub(in crate::report) use render::{noise, says};
 
 /// The family-wise error rate of every comparison.
 pub const ALPHA: f64 = 0.05;
@@ -39,9 +42,9 @@ pub const MOST_SPLITS: u64 = 20_000;
 pub const COMPARISON_SCHEMA: &str = "wsbench.comparison/1";
 
 /// What was compared, how, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// Always [`COMPARISON_SCHEMA`].
+    /// Always `wsbench.comparison/1`.
     pub schema: String,
     /// The scenario's name.
     pub scenario: String,
@@ -66,7 +69,7 @@ pub struct Comparison {
 }
 
 /// One side of a comparison.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// How many runs.
     pub runs: usize,
@@ -79,7 +82,7 @@ pub struct Side {
 }
 
 /// One metric on both sides.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Its name in the metric table.
     pub metric: String,
@@ -102,7 +105,7 @@ pub struct Change {
 }
 
 /// What can be said of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Judgement {
     /// Worse by more than is allowed, beyond noise.
@@ -118,7 +121,7 @@ pub enum Judgement {
 }
 
 /// The greatest vertical distance between two distributions' cumulative curves (Kolmogorov and Smirnov).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distance {
     /// Which distribution.
     pub metric: String,
@@ -130,7 +133,7 @@ pub struct Distance {
 }
 
 /// A check whose outcome differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeChange {
     /// The check's id.
     pub check: String,

@@ -17,7 +17,8 @@ pub fn json(comparison: &Comparison) -> String {
 }
 
 /// One line that can be pasted: `PASS broadcast against its baseline · nothing worse · 3 better`.
-pub(super) fn headline(comparison: &Comparison) -> String {
+#[must_use]
+pub fn headline(comparison: &Comparison) -> String {
     let names = |judgement| {
         let names: Vec<_> =
             comparison.changes.iter().filter(|change| change.judgement == judgement).map(|change| change.metric.as_str()).collect();
@@ -88,7 +89,7 @@ fn rows(comparison: &Comparison) -> Vec<Vec<String>> {
 }
 
 /// What noise leaves open: the interval, or the p-value.
-pub(super) fn noise(change: &Change) -> String {
+pub(in crate::report) fn noise(change: &Change) -> String {
     match (change.interval, change.p_worse) {
         (Some((low, high)), _) => format!("{:+.0} … {:+.0}%", low * 100.0, high * 100.0),
         (None, Some(p)) => format!("p = {p:.3}"),
@@ -97,7 +98,7 @@ pub(super) fn noise(change: &Change) -> String {
 }
 
 /// The judgement in words.
-pub(super) const fn says(change: &Change, limit: Option<f64>) -> &'static str {
+pub(in crate::report) const fn says(change: &Change, limit: Option<f64>) -> &'static str {
     match (change.judgement, limit) {
         (Judgement::Worse, _) => "worse",
         (Judgement::MaybeWorse, _) => "within noise",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::page::{Page, text};
-use super::scale::Scale;
+use super::scale::{Scale, clock_ticks};
 use crate::report::number::{quantity, span};
 
 /// What the values of an axis are.
@@ -54,12 +54,15 @@ impl Kind {
     }
 }
 
-/// The label of a place on the percentile axis.
+/// The label of a place on the percentile axis: two figures of what is left to 100 %.
 fn percentile_of(inverse: f64) -> String {
     if inverse <= 1.0 {
         return "0%".into();
     }
-    let text = format!("{:.7}", 100.0 - 100.0 / inverse);
+    let left = 100.0 / inverse;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 9")]
+    let decimals = (1.0 - left.log10().floor()).clamp(1.0, 9.0) as usize;
+    let text = format!("{:.decimals$}", 100.0 - left);
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
@@ -181,15 +184,23 @@ impl Chart {
                 self.y_kind.tick(tick)
             );
         }
-        for tick in self.x_scale.ticks() {
+        let mut taken = 0.0;
+        let mut ticks = if self.x_kind == Kind::Clock { clock_ticks(self.x_scale) } else { self.x_scale.ticks() };
+        // On the percentile axis only whole nines are worth a label.
+        ticks.retain(|tick| self.x_kind != Kind::Percentile || (tick.log10() - tick.log10().round()).abs() < 1e-9);
+        for tick in ticks {
             let x = self.place_x(tick);
             let anchor = if x > WIDTH - 40.0 { "e" } else { "x" };
-            let _ = write!(
-                out,
-                "<path class=\"grid\" d=\"M{x:.1} {bottom}v4\"/><text class=\"{anchor}\" x=\"{x:.1}\" y=\"{:.0}\">{}</text>",
-                bottom + 18.0,
-                self.x_kind.tick(tick)
-            );
+            let label = self.x_kind.tick(tick);
+            // Two labels never touch, not even in the larger type of a phone.
+            #[expect(clippy::cast_precision_loss, reason = "the length of a word")]
+            let long = label.chars().count() as f64 * 9.0;
+            let begins = if anchor == "e" { x - long } else { x - long / 2.0 };
+            let _ = write!(out, "<path class=\"grid\" d=\"M{x:.1} {bottom}v4\"/>");
+            if begins >= taken {
+                let _ = write!(out, "<text class=\"{anchor}\" x=\"{x:.1}\" y=\"{:.0}\">{label}</text>", bottom + 18.0);
+                taken = begins + long + 4.0;
+            }
         }
         let mut free = LEFT;
         for (at, name) in &self.marks {

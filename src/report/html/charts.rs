@@ -1,5 +1,7 @@
 //! Which charts a run gets, and what each is made of.
 
+use std::cmp::Ordering;
+
 use super::chart::{Chart, Kind, Series};
 use super::lanes;
 use super::page::Page;
@@ -18,9 +20,13 @@ type Of = fn(&TimelineRow) -> Option<u64>;
 
 /// All of them that have data.
 pub(super) fn render(page: &mut Page, report: &Report) {
+    let charts = all(report);
+    if charts.iter().all(Chart::is_empty) && !lanes::has_events(report) {
+        return;
+    }
     page.section("charts", "The run", |page| {
         page.raw("<p class=\"hint\">Point at a chart, or focus it and use the arrow keys, to read values.</p><div class=\"grid\">\n");
-        for chart in all(report).iter().filter(|chart| !chart.is_empty()) {
+        for chart in charts.iter().filter(|chart| !chart.is_empty()) {
             chart.render(page);
         }
         lanes::render(page, report);
@@ -140,12 +146,15 @@ pub(super) fn percentiles(id: &str, title: &str, says: &str, lines: &[(&str, Opt
     let lines: Vec<_> =
         lines.iter().filter_map(|(name, distribution)| Some((*name, (*distribution)?))).filter(|(_, d)| d.count() > 0).collect();
     let samples = lines.iter().map(|(_, distribution)| distribution.count()).max().unwrap_or(1) as f64;
-    // Five points to each halving of the distance to 100 %, as far as there are samples.
-    let x: Vec<f64> = if lines.is_empty() {
+    // Five points to each halving of the distance to 100 %, as far as there are samples; the last sample is the maximum.
+    let mut x: Vec<f64> = if lines.is_empty() {
         Vec::new()
     } else {
         (0..).map(|n| 2_f64.powf(f64::from(n) / 5.0)).take_while(|&inverse| inverse <= samples.max(2.0)).collect()
     };
+    x.extend(lines.iter().map(|(_, distribution)| distribution.count() as f64));
+    x.sort_by(f64::total_cmp);
+    x.dedup();
     let series: Vec<_> = lines
         .iter()
         .enumerate()
@@ -155,8 +164,12 @@ pub(super) fn percentiles(id: &str, title: &str, says: &str, lines: &[(&str, Opt
             values: x
                 .iter()
                 .map(|inverse| {
-                    let enough = *inverse <= distribution.count() as f64;
-                    enough.then(|| distribution.percentile(100.0 - 100.0 / inverse).map(|ns| ns as f64)).flatten()
+                    let p = match inverse.total_cmp(&(distribution.count() as f64)) {
+                        Ordering::Less => 100.0 - 100.0 / inverse,
+                        Ordering::Equal => 100.0,
+                        Ordering::Greater => return None,
+                    };
+                    distribution.percentile(p).map(|ns| ns as f64)
                 })
                 .collect(),
         })

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chart::{Kind, LEFT, RIGHT, TOP, WIDTH};
 use super::page::{Page, text};
-use super::scale::Scale;
+use super::scale::{Scale, clock_ticks};
 use crate::base::Instant;
 use crate::check::Outcome;
 use crate::measure::TimelineRow;
@@ -43,6 +43,11 @@ pub(super) fn render(page: &mut Page, report: &Report) {
     table(&mut out, &lanes);
     out.push_str("</figure>\n");
     page.raw(&out);
+}
+
+/// Whether there is anything to tell.
+pub(super) fn has_events(report: &Report) -> bool {
+    lanes(report).iter().any(|lane| !lane.events.is_empty())
 }
 
 fn lanes(report: &Report) -> Vec<Lane> {
@@ -85,7 +90,7 @@ fn drawing(out: &mut String, lanes: &[Lane], report: &Report) {
     let bottom = TOP + LANE * lanes.len() as f64;
     let _ =
         write!(out, "<div class=\"lanes\"><svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-labelledby=\"events-t\">", bottom + 26.0);
-    for tick in scale.ticks() {
+    for tick in clock_ticks(scale) {
         let x = place(tick);
         let anchor = if x > WIDTH - LEFT + 10.0 { "e" } else { "x" };
         let _ = write!(

@@ -5,6 +5,7 @@
 
 mod chart;
 mod charts;
+mod comparison;
 mod findings;
 mod lanes;
 mod page;
@@ -13,6 +14,7 @@ mod setting;
 mod several;
 mod summary;
 
+pub use comparison::render as comparison;
 pub use several::render as several;
 
 use super::{Report, headline};

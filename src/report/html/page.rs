@@ -39,10 +39,10 @@ impl Page {
         let line = headline(report);
         let (_, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let description = report.scenario.description.as_deref().map_or_else(String::new, |text_| format!("<p>{}</p>", text(text_)));
-        let _ = write!(
+        let _ = writeln!(
             self.out,
             "<header class=\"verdict {word}\"><h1>{badge}<span class=\"what\">{}</span></h1>{description}\
-             <p class=\"meta\">{} · {} · seed {} · wsbench {}</p></header>\n",
+             <p class=\"meta\">{} · {} · seed {} · wsbench {}</p></header>",
             text(rest),
             text(&report.target.url),
             text(&report.started_at),

@@ -78,6 +78,19 @@ impl Scale {
     }
 }
 
+/// Ticks at whole seconds, minutes or hours, for an axis of nanoseconds.
+pub(super) fn clock_ticks(scale: Scale) -> Vec<f64> {
+    const STEPS_S: [f64; 17] =
+        [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 28_800.0, 86_400.0];
+    let Scale::Linear(low, high) = scale else { return scale.ticks() };
+    if high - low < 4e9 {
+        return scale.ticks();
+    }
+    let step = STEPS_S.into_iter().map(|s| s * 1e9).find(|step| (high - low) / step <= 6.0).unwrap_or(86_400e9 * 7.0);
+    let first = (low / step).ceil();
+    (0..12).map(|n| (first + f64::from(n)) * step).take_while(|tick| *tick <= high).collect()
+}
+
 /// 1, 2 or 5 times a power of ten, about a fourth of `span`.
 fn step(span: f64) -> f64 {
     let rough = span / 4.0;
@@ -116,6 +129,15 @@ mod tests {
             assert!((2..=8).contains(&ticks.len()), "{scale:?}: {ticks:?}");
             assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{ticks:?}");
             assert!(ticks.iter().all(|tick| (0.0..=1.0).contains(&scale.place(*tick))));
+        }
+    }
+
+    #[test]
+    fn a_clock_ticks_in_whole_units() {
+        for (end_s, shown) in [(13.0, 3), (60.0, 7), (610.0, 6), (7_200.0, 5), (90_000.0, 4)] {
+            let ticks = clock_ticks(Scale::Linear(0.0, end_s * 1e9));
+            assert_eq!(ticks.len(), shown, "{end_s}: {ticks:?}");
+            assert!(ticks.iter().all(|tick| (tick / 1e9).fract() == 0.0));
         }
     }
 

@@ -6,8 +6,10 @@ use super::chart::{Chart, Kind, Series};
 use super::charts::percentiles;
 use super::page::{Page, badge, text};
 use super::scale::Scale;
+use crate::check::Outcome;
 use crate::report::Report;
 use crate::report::several::{Table, checks, figures, names};
+use crate::report::text::outcome_word;
 use crate::scenario::model::Metric;
 
 /// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run.
@@ -16,7 +18,12 @@ pub fn render(reports: &[Report]) -> String {
     let title = format!("{} runs", reports.len());
     let mut page = Page::new(&format!("wsbench: {title}"));
     let names = names(reports);
-    page.raw(&format!("<header class=\"verdict\"><h1>{title}</h1></header>\n"));
+    let worst = reports.iter().map(|report| report.verdict).max().unwrap_or(Outcome::Inconclusive);
+    page.raw(&format!(
+        "<header class=\"verdict {}\"><h1>{}<span class=\"what\">{title}, the worst counts</span></h1></header>\n",
+        outcome_word(worst),
+        badge(worst)
+    ));
     page.section("runs", "Runs", |page| page.raw(&runs(reports, &names)));
     page.section("checks", "Checks", |page| page.raw(&table(&checks(reports), &names)));
     page.section("figures", "Figures", |page| page.raw(&table(&figures(reports), &names)));
@@ -74,7 +81,10 @@ fn table(table: &Table, names: &[String]) -> String {
     for (label, cells) in table {
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", text(label));
         for cell in cells {
-            let _ = write!(out, "<td class=\"n\">{}</td>", text(cell));
+            let outcome = matches!(cell.as_str(), "pass" | "fail" | "inconclusive");
+            let cell = text(cell);
+            let shown = if outcome { format!("<span class=\"badge {cell}\">{cell}</span>") } else { cell };
+            let _ = write!(out, "<td class=\"n\">{shown}</td>");
         }
         out.push_str("</tr>\n");
     }

@@ -61,7 +61,7 @@ fn table(rows: &[(&str, &Distribution)]) -> String {
             let ns = distribution.percentile(p).unwrap_or(0);
             let _ = write!(out, "<td class=\"n\" data-ns=\"{ns}\">{}</td>", span(ns));
         }
-        let _ = writeln!(out, "<td>{}</td></tr>", drawn(distribution));
+        let _ = writeln!(out, "<td class=\"drawn\">{}</td></tr>", drawn(distribution));
     }
     out.push_str("</tbody></table></div>\n");
     out

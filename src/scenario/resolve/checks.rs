@@ -1,30 +1,39 @@
 //! `[checks]`, and matchers wherever they stand.
 
-use serde_json::Value;
-
 use super::super::error::At;
-use super::super::matcher::Pattern;
 use super::super::model::{
-    ApplicationPing, Beat, Checks, ConnectCheck, DeliveryCheck, HeartbeatCheck, InstrumentCheck, LatencyLimit, Matcher, Metric, OrderScope,
-    Phases, PongCheck,
+    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FeedCheck, HeartbeatCheck, InstrumentCheck, LatencyLimit,
+    Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
-use super::super::node::Kind;
 use super::super::schema;
+use super::super::template::Names;
 use super::super::typed::{Reader, Spot, Toggle};
+use super::language::{json, pattern, send};
 use super::{delivery_limit, value};
 use crate::base::Span;
 
-pub(super) fn resolve(document: &schema::Document, publishes: bool, phases: &Phases, r: &mut Reader) -> Option<Checks> {
+/// The checks, and how the server's heartbeat looks.
+pub(super) fn resolve(
+    document: &schema::Document,
+    publish: Option<&Publish>,
+    feeds: bool,
+    phases: &Phases,
+    groups: &[ClientGroup],
+    names: &Names,
+    r: &mut Reader,
+) -> Option<(Checks, Option<Beat>)> {
     let empty = schema::Checks::default();
     let typed = document.checks.as_ref().map_or(&empty, |c| &c.value);
+    let publishes = publish.is_some() || feeds;
     nothing_published(typed, publishes, r);
+    let looks = looks(document, r)?;
     let pong = match &typed.pong {
-        Some(spot) => Some(pong(spot, r)?),
-        None => None,
+        Some(Spot { value: Toggle::On(table), at }) => Some(pong(document, table, at, names, r)?),
+        _ => None,
     };
     let heartbeat = match &typed.heartbeat {
-        Some(spot) => Some(heartbeat(spot, phases, r)?),
-        None => None,
+        Some(Spot { value: Toggle::On(table), at }) => Some(heartbeat(document, table, at, phases, r)?),
+        _ => None,
     };
     let latency = latency(typed, publishes, pong.is_some(), r);
     let order = match &typed.order {
@@ -32,7 +41,10 @@ pub(super) fn resolve(document: &schema::Document, publishes: bool, phases: &Pha
         Some(Spot { value: schema::Order::Total, .. }) => Some(OrderScope::Total),
         _ => Some(OrderScope::Publisher),
     };
-    Some(Checks {
+    let over_http = publish.is_some_and(|p| matches!(p.via, Via::Http(_)));
+    let offered = groups.iter().any(|g| !g.subprotocols.is_empty());
+    let beat = heartbeat.as_ref().map(|h| h.beat.clone()).or(looks);
+    let checks = Checks {
         delivery: delivery_limit(document, publishes).map(|(within, _)| DeliveryCheck { within }).filter(|d| positive(typed, d.within, r)),
         duplicate: publishes && value(&typed.duplicate).unwrap_or(true),
         order: order.filter(|_| publishes),
@@ -43,8 +55,67 @@ pub(super) fn resolve(document: &schema::Document, publishes: bool, phases: &Pha
         heartbeat,
         survival: value(&typed.survival).unwrap_or(true),
         connect: connect(typed),
+        subprotocol: asked(&typed.subprotocol, offered, "no group of clients offers a subprotocol", r),
+        publish: asked(&typed.publish, over_http, "publications do not go over http", r),
+        feed: feed(typed, feeds, r)?,
         instrument: instrument(typed, r),
-    })
+    };
+    Some((checks, beat))
+}
+
+/// A check that is on by itself where it makes sense, and refused where it does not.
+fn asked(spot: &Option<Spot<bool>>, sensible: bool, why_not: &str, r: &mut Reader) -> bool {
+    if let (Some(spot), false) = (spot, sensible)
+        && spot.value
+    {
+        r.fail(&spot.at, format!("this check has nothing to look at: {why_not}"), "leave it out");
+    }
+    sensible && value(spot).unwrap_or(true)
+}
+
+/// How the server's heartbeat looks by `[heartbeat]`.
+fn looks(document: &schema::Document, r: &mut Reader) -> Option<Option<Beat>> {
+    let Some(table) = &document.heartbeat else { return Some(None) };
+    match (&table.expect, value(&table.protocol).unwrap_or(false)) {
+        (Some(expect), false) => matcher(expect, &expect.at, false, r).map(|m| Some(Beat::Message(m))),
+        (None, true) => Some(Some(Beat::ProtocolPing)),
+        _ => {
+            r.fail(&table.at, "what is a beat?", "write `expect = …`, or `protocol = true` for protocol pings");
+            None
+        }
+    }
+}
+
+fn feed(typed: &schema::Checks, feeds: bool, r: &mut Reader) -> Option<Option<FeedCheck>> {
+    let Some(table) = &typed.feed else { return Some(None) };
+    if !feeds {
+        r.fail(
+            &table.at,
+            "`feed` is asked, but the server does not broadcast by itself",
+            "add `[publish]` with via = \"server\", or leave it out",
+        );
+        return None;
+    }
+    let Some(every) = table.every.as_ref().filter(|e| !e.is_zero()) else {
+        r.fail(&table.at, "how often does the server broadcast?", "write `every = \"1s\"`");
+        return None;
+    };
+    let tolerance = tolerance(&table.tolerance, every, r)?;
+    Some(Some(FeedCheck { every: every.value, tolerance }))
+}
+
+/// A tolerance that leaves something to fail; by default a twentieth of the period, at least 100ms.
+fn tolerance(stated: &Option<Spot<Span>>, every: &Spot<Span>, r: &mut Reader) -> Option<Span> {
+    let Some(spot) = stated else {
+        let half = Span::from_nanos(every.as_nanos() / 2);
+        return Some(Span::from_nanos(every.as_nanos() / 20).max(Span::from_millis(100)).min(half));
+    };
+    if spot.value >= every.value {
+        let what = format!("a tolerance of {} on something every {} allows anything", spot.value, every.value);
+        r.fail(&spot.at, what, "make the tolerance shorter than `every`");
+        return None;
+    }
+    Some(spot.value)
 }
 
 /// A check on publications where nothing is published could only ever be inconclusive: refused at once.
@@ -93,7 +164,7 @@ fn latency(typed: &schema::Checks, publishes: bool, pings: bool, r: &mut Reader)
     limits
 }
 
-fn pong(typed: &Spot<schema::Pong>, r: &mut Reader) -> Option<PongCheck> {
+fn pong(document: &schema::Document, typed: &schema::Pong, at: &At, names: &Names, r: &mut Reader) -> Option<PongCheck> {
     let every = value(&typed.every).unwrap_or(Span::from_secs(1));
     if let (Some(spot), true) = (&typed.every, every.is_zero()) {
         r.fail(&spot.at, "a ping every 0s", "write how often each client pings, such as \"1s\"");
@@ -112,8 +183,15 @@ fn pong(typed: &Spot<schema::Pong>, r: &mut Reader) -> Option<PongCheck> {
         }
     }
     let protocol = value(&typed.protocol).unwrap_or(false);
-    let application = match (&typed.send, &typed.expect) {
-        (Some(send), Some(expect)) => Some(ApplicationPing { send: send.value.clone(), expect: matcher(expect, &expect.at, false, r)? }),
+    // What [ping] says of the server stands in for what is left out, unless only protocol pings are asked for.
+    let ping = document.ping.as_ref().filter(|_| !protocol || typed.send.is_some() || typed.expect.is_some());
+    let ping_send = typed.send.as_ref().or(ping.and_then(|p| p.send.as_ref()));
+    let ping_expect = typed.expect.as_ref().or(ping.and_then(|p| p.expect.as_ref()));
+    let application = match (ping_send, ping_expect) {
+        (Some(body), Some(expect)) => {
+            let body = send(&body.value, &body.at, false, names, r)?;
+            Some(ApplicationPing { send: body, expect: matcher(expect, &expect.at, false, r)? })
+        }
         (None, None) => None,
         (Some(send), None) => {
             r.fail(&send.at, "a ping is sent, but what answers it?", "add `expect = …`");
@@ -125,42 +203,39 @@ fn pong(typed: &Spot<schema::Pong>, r: &mut Reader) -> Option<PongCheck> {
         }
     };
     if application.is_none() && !protocol {
-        r.fail(&typed.at, "nothing is sent to be answered", "write `send` and `expect`, or `protocol = true`, or both");
+        r.fail(at, "nothing is sent to be answered", "write `send` and `expect`, or `protocol = true`, or both");
         return None;
     }
     Some(PongCheck { every, within, application, protocol })
 }
 
-fn heartbeat(typed: &Spot<schema::Heartbeat>, phases: &Phases, r: &mut Reader) -> Option<HeartbeatCheck> {
-    let Some(every) = &typed.every else {
-        r.fail(&typed.at, "how often does the heart beat?", "write `every = \"5s\"`");
+fn heartbeat(document: &schema::Document, typed: &schema::Heartbeat, at: &At, phases: &Phases, r: &mut Reader) -> Option<HeartbeatCheck> {
+    let shared = document.heartbeat.as_ref();
+    let Some(every) = typed.every.as_ref().or(shared.and_then(|s| s.every.as_ref())) else {
+        r.fail(at, "how often does the heart beat?", "write `every = \"5s\"`");
         return None;
     };
     if every.is_zero() {
         r.fail(&every.at, "a heartbeat every 0s", "write the promised cadence, such as \"5s\"");
         return None;
     }
-    let beat = match (&typed.expect, value(&typed.protocol).unwrap_or(false)) {
-        (Some(expect), false) => Beat::Message(matcher(expect, &expect.at, false, r)?),
-        (None, true) => Beat::ProtocolPing,
-        (Some(expect), true) => {
+    let own = typed.expect.is_some() || typed.protocol.is_some();
+    let looks = if own { None } else { looks(document, r)? };
+    let beat = match (looks, &typed.expect, value(&typed.protocol).unwrap_or(false)) {
+        (Some(beat), ..) => beat,
+        (_, Some(expect), false) => Beat::Message(matcher(expect, &expect.at, false, r)?),
+        (_, None, true) => Beat::ProtocolPing,
+        (_, Some(expect), true) => {
             r.fail(&expect.at, "a beat is a message or a protocol ping, not both", "leave out `expect` or `protocol`");
             return None;
         }
-        (None, false) => {
-            r.fail(&typed.at, "what is a beat?", "write `expect = …`, or `protocol = true` for protocol pings");
+        (_, None, false) => {
+            r.fail(at, "what is a beat?", "write `expect = …`, or `protocol = true` for protocol pings");
             return None;
         }
     };
-    let twentieth = Span::from_nanos(every.as_nanos() / 20).max(Span::from_millis(100)).min(Span::from_nanos(every.as_nanos() / 2));
-    let tolerance = value(&typed.tolerance).unwrap_or(twentieth);
-    if let Some(spot) = &typed.tolerance
-        && tolerance >= every.value
-    {
-        let what = format!("a tolerance of {tolerance} on a beat every {} allows anything", every.value);
-        r.fail(&spot.at, what, "make the tolerance shorter than `every`");
-        return None;
-    }
+    let stated = if typed.tolerance.is_some() { &typed.tolerance } else { shared.map_or(&None, |s| &s.tolerance) };
+    let tolerance = tolerance(stated, every, r)?;
     let lives = phases.warm_up + phases.steady;
     if every.value + tolerance > lives {
         let what = format!("a beat every {}, but clients are there for {lives}: the check may see none and be inconclusive", every.value);
@@ -188,9 +263,9 @@ fn instrument(typed: &schema::Checks, r: &mut Reader) -> InstrumentCheck {
         }
     }
     InstrumentCheck {
-        late_send: value(&table.late_send).unwrap_or(Span::from_millis(20)),
-        max_late_share: table.max_late_share.as_ref().map_or(0.01, |s| s.value.0),
-        max_loop_lag: value(&table.max_loop_lag).unwrap_or(Span::from_millis(100)),
+        late_send: value(&table.late_send).unwrap_or(Span::from_millis(50)),
+        max_late_share: table.max_late_share.as_ref().map_or(0.05, |s| s.value.0),
+        max_loop_lag: value(&table.max_loop_lag).unwrap_or(Span::from_millis(250)),
     }
 }
 
@@ -219,15 +294,7 @@ pub(super) fn matcher(typed: &schema::Match, at: &At, timed: bool, r: &mut Reade
         return some_text(text, &text.at, r).map(Matcher::Prefix);
     }
     if let Some(text) = &table.regex {
-        return match Pattern::new(text) {
-            Ok(pattern) => Some(Matcher::Regex(pattern)),
-            Err(error) => {
-                let message = error.to_string();
-                let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                r.fail(&text.at, format!("not a regular expression: {reason}"), "backslashes need 'single quotes' in TOML");
-                None
-            }
-        };
+        return pattern(text, r).map(Matcher::Regex);
     }
     json(table.json.as_ref()?, r).map(Matcher::Json)
 }
@@ -238,22 +305,4 @@ fn some_text(text: &str, at: &At, r: &mut Reader) -> Option<String> {
         return None;
     }
     Some(text.into())
-}
-
-/// JSON as a TOML value, or as JSON in a text.
-fn json(spot: &Spot<super::super::typed::Any>, r: &mut Reader) -> Option<Value> {
-    match &spot.value.0.kind {
-        Kind::Text(text) => match serde_json::from_str(text) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                r.fail(
-                    &spot.at,
-                    format!("not JSON: {error}"),
-                    "write a table such as { type = 0 }, or JSON in single quotes: '{\"type\":0}'",
-                );
-                None
-            }
-        },
-        _ => Some(spot.value.0.to_json()),
-    }
 }

@@ -1,16 +1,19 @@
 //! `[target]` and `[clients]`.
 
 use super::super::error::At;
-use super::super::model::{ClientGroup, Greeting, Scenario, Target};
+use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template};
 use super::super::schema;
-use super::super::typed::{Reader, Spot};
-use super::{checks, value};
+use super::super::schema::session::{AuthTable, ConnectionKeys};
+use super::super::template::Names;
+use super::super::typed::{Named, Reader, Spot};
+use super::language::{named, template};
+use super::{behaviour, checks, value};
 use crate::base::{Rate, Span};
 
 /// How long to wait for a greeting that is expected.
 const GREETING_WITHIN: Span = Span::from_secs(5);
 
-pub(super) fn resolve(document: &schema::Document, r: &mut Reader) -> Option<(Target, Vec<ClientGroup>)> {
+pub(super) fn resolve(document: &schema::Document, names: &Names, r: &mut Reader) -> Option<(Target, Vec<ClientGroup>)> {
     let target = match document.target.as_ref().and_then(|t| t.url.as_ref()) {
         Some(spot) => url(spot, r).map(Target::Url),
         None => Some(Target::BuiltIn),
@@ -24,7 +27,7 @@ pub(super) fn resolve(document: &schema::Document, r: &mut Reader) -> Option<(Ta
         return None;
     }
     let alone = clients.0.len() == 1;
-    let groups: Vec<_> = clients.0.iter().enumerate().filter_map(|(i, g)| group(document, g, i, alone, r)).collect();
+    let groups: Vec<_> = clients.0.iter().enumerate().filter_map(|(i, g)| group(document, g, i, alone, names, r)).collect();
     names_differ(&groups, &clients.0, r);
     let total: u64 = groups.iter().map(|g| u64::from(g.count)).sum();
     if total > u64::from(LIMIT) {
@@ -47,8 +50,14 @@ fn names_differ(groups: &[ClientGroup], typed: &[Spot<schema::Clients>], r: &mut
     }
 }
 
-fn group(document: &schema::Document, typed: &Spot<schema::Clients>, i: usize, alone: bool, r: &mut Reader) -> Option<ClientGroup> {
-    let target = document.target.as_ref().map(|t| &t.value);
+fn group(
+    document: &schema::Document,
+    typed: &Spot<schema::Clients>,
+    i: usize,
+    alone: bool,
+    names: &Names,
+    r: &mut Reader,
+) -> Option<ClientGroup> {
     let count = match &typed.count {
         Some(count) if count.value == 0 => {
             r.fail(&count.at, "zero clients: nobody would be there to receive anything", "write how many connect: at least 1");
@@ -60,17 +69,14 @@ fn group(document: &schema::Document, typed: &Spot<schema::Clients>, i: usize, a
             None
         }
     };
-    let connect_timeout = typed.connect_timeout.as_ref().or(target.and_then(|t| t.connect_timeout.as_ref()));
+    let keys = Keys { own: typed.connection(), shared: document.target.as_ref().map(|t| t.connection()).unwrap_or_default() };
+    let connect_timeout = keys.pick(|k| k.connect_timeout);
     if let Some(timeout) = connect_timeout
         && timeout.is_zero()
     {
         r.fail(&timeout.at, "no handshake takes no time", "write a limit such as \"10s\"");
     }
-    let headers = typed.headers.as_ref().map_or(&[][..], |h| &h.0);
-    for (name, text) in headers {
-        header(name, text, r);
-    }
-    let subprotocols = typed.subprotocols.as_ref().map_or(&[][..], |s| &s.value[..]);
+    let subprotocols = keys.pick(|k| k.subprotocols).map_or(&[][..], |s| &s.value[..]);
     for (n, spot) in subprotocols.iter().enumerate() {
         subprotocol(spot, &subprotocols[..n], r);
     }
@@ -78,16 +84,148 @@ fn group(document: &schema::Document, typed: &Spot<schema::Clients>, i: usize, a
         None => Some(Greeting::Any),
         Some(spot) => greeting(spot, r),
     };
+    let connection = connection(typed, keys, names, r);
+    let behaviour = behaviour::behaviour(document, typed, names, r);
+    let (count, connection, behaviour) = (count?, connection?, behaviour?);
+    handshake_needs(&connection, &behaviour, typed, names, r);
+    if let (false, Some(spot)) = (behaviour.script.is_empty(), &typed.greeting) {
+        r.fail(
+            &spot.at,
+            "a script and a greeting: which says when the client is ready?",
+            "make the greeting the script's first step: { expect = … }",
+        );
+    }
     Some(ClientGroup {
         name: value(&typed.name).unwrap_or_else(|| if alone { "clients".into() } else { format!("clients-{}", i + 1) }),
-        count: count?,
+        count,
         connect_rate: value(&typed.connect_rate).or(Rate::per_second(500))?,
         connect_timeout: connect_timeout.map_or(Span::from_secs(10), |t| t.value),
         greeting: greeting?,
-        headers: headers.iter().map(|(name, text)| (name.clone(), text.value.clone())).collect(),
+        connection,
+        behaviour,
+        receives: value(&typed.receives).unwrap_or(true),
         subprotocols: subprotocols.iter().map(|s| s.value.clone()).collect(),
-        insecure: value(&typed.insecure).or(target.and_then(|t| value(&t.insecure))).unwrap_or(false),
+        insecure: keys.pick(|k| k.insecure).is_some_and(|i| i.value),
     })
+}
+
+/// The connection keys of a group, and those of `[target]` for what it leaves out.
+#[derive(Clone, Copy)]
+struct Keys<'a> {
+    own: ConnectionKeys<'a>,
+    shared: ConnectionKeys<'a>,
+}
+
+impl<'a> Keys<'a> {
+    fn pick<T>(&self, key: impl Fn(&ConnectionKeys<'a>) -> Option<&'a T>) -> Option<&'a T> {
+        key(&self.own).or(key(&self.shared))
+    }
+
+    /// Names with values: the group's own go before those of `[target]` with the same name.
+    fn both(
+        &self,
+        key: impl Fn(&ConnectionKeys<'a>) -> Option<&'a Spot<Named<String>>>,
+        names: &Names,
+        r: &mut Reader,
+    ) -> Vec<(String, Template)> {
+        let own = named(key(&self.own), names, r);
+        let shared = named(key(&self.shared), names, r);
+        let kept = shared.into_iter().filter(|(name, _)| !own.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
+        kept.chain(own.iter().cloned()).collect()
+    }
+}
+
+fn connection(typed: &Spot<schema::Clients>, keys: Keys<'_>, names: &Names, r: &mut Reader) -> Option<Connection> {
+    for (name, text) in [keys.own.headers, keys.shared.headers].into_iter().flatten().flat_map(|h| &h.0) {
+        header(name, text, r);
+    }
+    let text = |spot: Option<&Spot<String>>, r: &mut Reader| spot.map_or(Some(None), |s| template(s, names, r).map(Some));
+    let url = match &typed.url {
+        Some(spot) if !spot.starts_with('{') => {
+            // What variables stand for cannot change whether it is a WebSocket URL.
+            let plain = spot.value.replace(['{', '}', '|'], "x");
+            if let Err((what, help)) = target_url(&plain) {
+                r.fail(&spot.at, what.replace(&plain, &spot.value), help);
+                return None;
+            }
+            text(Some(spot), r)?
+        }
+        spot => text(spot.as_ref(), r)?,
+    };
+    let tls_client = match (keys.pick(|k| k.tls_cert), keys.pick(|k| k.tls_key)) {
+        (Some(cert), Some(key)) => Some((cert.value.clone(), key.value.clone())),
+        (None, None) => None,
+        (one, other) => {
+            let at = one.or(other).map_or_else(At::default, |s| s.at.clone());
+            r.fail(&at, "a client certificate needs its key, and a key its certificate", "write both `tls_cert` and `tls_key`");
+            return None;
+        }
+    };
+    let proxy = match keys.pick(|k| k.proxy) {
+        None => Proxy::None,
+        Some(spot) if spot.value == "env" => Proxy::Environment,
+        Some(spot) if spot.starts_with("http://") && spot.parse::<http::Uri>().is_ok() => Proxy::Url(spot.value.clone()),
+        Some(spot) => {
+            r.fail(&spot.at, format!("`{}` is not a proxy", spot.value), "write \"env\", or \"http://host:port\"");
+            return None;
+        }
+    };
+    let plain = |spot: Option<&Spot<String>>| spot.map(|s| s.value.clone());
+    Some(Connection {
+        url,
+        path: text(keys.pick(|k| k.path), r)?,
+        query: keys.both(|k| k.query, names, r),
+        headers: keys.both(|k| k.headers, names, r),
+        cookies: keys.both(|k| k.cookies, names, r),
+        origin: text(keys.pick(|k| k.origin), r)?,
+        auth: auth(keys.pick(|k| k.auth), names, r)?,
+        host: plain(keys.pick(|k| k.host)),
+        sni: plain(keys.pick(|k| k.sni)),
+        tls_roots: plain(keys.pick(|k| k.tls_roots)),
+        tls_client,
+        deflate: keys.pick(|k| k.deflate).is_some_and(|d| d.value),
+        proxy,
+    })
+}
+
+fn auth(spot: Option<&Spot<AuthTable>>, names: &Names, r: &mut Reader) -> Option<Option<Auth>> {
+    let Some(spot) = spot else { return Some(None) };
+    match (&spot.basic, &spot.bearer) {
+        (None, Some(token)) => template(token, names, r).map(|token| Some(Auth::Bearer(token))),
+        (Some(pair), None) if pair.len() == 2 => {
+            let (user, password) = (template(&pair[0], names, r)?, template(&pair[1], names, r)?);
+            Some(Some(Auth::Basic { user, password }))
+        }
+        _ => {
+            r.fail(
+                &spot.at,
+                "credentials of no kind",
+                "write `auth = { basic = [\"user\", \"password\"] }` or `auth = { bearer = \"…\" }`",
+            );
+            None
+        }
+    }
+}
+
+/// When the handshake is written, only the requests at the head of the script have been answered.
+fn handshake_needs(connection: &Connection, behaviour: &Behaviour, typed: &Spot<schema::Clients>, names: &Names, r: &mut Reader) {
+    let mut known = Vec::new();
+    for step in behaviour.script.iter().take(behaviour.prelude()) {
+        if let ScriptStep::Http(http) = step {
+            known.extend(http.captures.iter().map(|c| c.slot));
+        }
+    }
+    for template in connection.templates() {
+        if template.of_publication() {
+            let what = format!("`{}` has variables of publications in a handshake", template.as_str());
+            r.fail(
+                &typed.at,
+                what,
+                "use {client.id}, {room}, {env.NAME}, columns, or what an http step at the head of the script captured",
+            );
+        }
+        behaviour::needs(vec![template], &known, &typed.at, names, r);
+    }
 }
 
 fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {

@@ -1,17 +1,46 @@
 //! `[publish]`.
 
 use super::super::error::At;
-use super::super::model::{Audience, Encoding, Pace, PayloadSize, Phases, Publish, Step};
+use super::super::model::{Audience, ClientGroup, Dialect, Feed, HttpPublish, Pace, PayloadSize, Phases, Publish, Step, Via};
 use super::super::schema;
+use super::super::template::Names;
 use super::super::typed::{Reader, Spot};
-use super::value;
+use super::language::{extract, named, template_at, text_body};
+use super::{behaviour, value};
 use crate::base::{ByteSize, STAMP_LEN, Span};
 
 /// The largest payload: 64 MiB. Beyond it a plan measures memory, not delivery.
 const LARGEST: u64 = 64 << 20;
 
-pub(super) fn resolve(typed: &Spot<schema::Publish>, clients: u32, r: &mut Reader) -> Option<Publish> {
-    let publishers = publishers(typed, clients, r);
+/// What is published by us, or by the server itself: never both.
+pub(super) fn resolve(
+    document: &schema::Document,
+    groups: &[ClientGroup],
+    dialect: &Dialect,
+    names: &Names,
+    r: &mut Reader,
+) -> Option<(Option<Publish>, Option<Feed>)> {
+    let Some(typed) = &document.publish else { return Some((None, None)) };
+    let via = typed.via.as_ref().map_or("socket", |v| v.word);
+    // A preset may say how publications are made; whether any are is the scenario's to say.
+    if typed.at.source != 0 && typed.pace.is_none() && via != "server" {
+        return Some((None, None));
+    }
+    if via == "server" {
+        return feed(typed, r).map(|feed| (None, Some(feed)));
+    }
+    if let Some(id) = &typed.id {
+        r.fail(&id.at, "our own publications have their stamp", "`id` goes with via = \"server\"");
+        return None;
+    }
+    let via = match via {
+        "http" => Some(Via::Http(http(typed, dialect, names, r)?)),
+        _ => only_with_http(typed, r).then_some(Via::Socket),
+    };
+    let clients: u32 = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
+    let group = publishing_group(document, typed, groups, r)?;
+    let in_group = group.and_then(|g| groups.get(g as usize)).map_or(clients, |g| g.count);
+    let publishers = publishers(typed, in_group, group.is_some(), r);
     let pace = match &typed.pace {
         Some(spot) => pace(&spot.value.0, &spot.at, r),
         None => {
@@ -20,16 +49,9 @@ pub(super) fn resolve(typed: &Spot<schema::Publish>, clients: u32, r: &mut Reade
         }
     };
     let size = size(typed, r);
-    let audience = typed.audience.as_ref().map_or("all", |a| a.word);
-    if let (Some(spot), "others", 1) = (&typed.audience, audience, clients) {
-        r.fail(
-            &spot.at,
-            "with one client there are no others: nothing would be owed to anybody",
-            "raise `clients.count`, or write audience = \"all\"",
-        );
-        return None;
-    }
-    if let (Some(Pace::Closed { .. }), "others", Some(spot)) = (&pace, audience, &typed.pace) {
+    let others = typed.audience.as_ref().is_some_and(|a| a.word == "others");
+    someone_is_owed(typed, groups, clients, others, r)?;
+    if let (Some(Pace::Closed { .. }), true, Some(spot)) = (&pace, others, &typed.pace) {
         r.fail(
             &spot.at,
             "a closed pace waits for the publisher's own copy, and audience = \"others\" says it gets none",
@@ -37,23 +59,141 @@ pub(super) fn resolve(typed: &Spot<schema::Publish>, clients: u32, r: &mut Reade
         );
         return None;
     }
-    Some(Publish {
+    let publish = Publish {
         publishers: publishers?,
+        group,
+        via: via?,
         pace: pace?,
         size: size?,
-        encoding: if typed.encoding.as_ref().is_some_and(|e| e.word == "binary") { Encoding::Binary } else { Encoding::Text },
-        audience: if audience == "others" { Audience::Others } else { Audience::All },
-    })
+        encoding: behaviour::encoding(document, dialect.publish.as_ref()),
+        audience: if others { Audience::Others } else { Audience::All },
+    };
+    Some((Some(publish), None))
 }
 
-fn publishers(typed: &Spot<schema::Publish>, clients: u32, r: &mut Reader) -> Option<u32> {
-    let Some(spot) = &typed.publishers else { return Some(1) };
+/// A publication nobody is owed could prove nothing.
+fn someone_is_owed(typed: &Spot<schema::Publish>, groups: &[ClientGroup], clients: u32, others: bool, r: &mut Reader) -> Option<()> {
+    if !groups.iter().any(|g| g.receives) {
+        r.fail(&typed.at, "no group of clients receives: nothing would be owed to anybody", "leave `receives = false` out of one of them");
+        return None;
+    }
+    match &typed.audience {
+        Some(spot) if others && clients == 1 => {
+            let what = "with one client there are no others: nothing would be owed to anybody";
+            r.fail(&spot.at, what, "raise `clients.count`, or write audience = \"all\"");
+            None
+        }
+        _ => Some(()),
+    }
+}
+
+/// Which group publishes: the one named, or the one that says so of itself.
+fn publishing_group(
+    document: &schema::Document,
+    typed: &Spot<schema::Publish>,
+    groups: &[ClientGroup],
+    r: &mut Reader,
+) -> Option<Option<u32>> {
+    let typed_groups = document.clients.as_ref().map_or(&[][..], |c| &c.0[..]);
+    let saying: Vec<(u32, &Spot<bool>)> =
+        (0..).zip(typed_groups).filter_map(|(i, g)| Some((i, g.publish.as_ref().filter(|p| p.value)?))).collect();
+    match (&typed.group, &saying[..]) {
+        (Some(name), []) => {
+            let found = (0..).zip(groups).find(|(_, g)| g.name == name.value).map(|(i, _)| i);
+            if found.is_none() {
+                let known: Vec<&str> = groups.iter().map(|g| g.name.as_str()).collect();
+                r.fail(&name.at, format!("no group of clients is called `{}`", name.value), format!("one of: {}", known.join(", ")));
+                return None;
+            }
+            Some(found)
+        }
+        (None, []) => Some(None),
+        (None, [(i, _)]) => Some(Some(*i)),
+        (Some(name), [(_, spot), ..]) => {
+            r.fail(&spot.at, format!("[publish] already says that `{}` publishes", name.value), "leave one of the two out");
+            None
+        }
+        (None, [_, (_, second), ..]) => {
+            r.fail(&second.at, "a second group that publishes", "publishers are all of one group: put them together");
+            None
+        }
+    }
+}
+
+/// A feed is the server's own: nothing of ours may be said about it.
+fn feed(typed: &Spot<schema::Publish>, r: &mut Reader) -> Option<Feed> {
+    let ours = [
+        ("publishers", typed.publishers.as_ref().map(|s| &s.at)),
+        ("pace", typed.pace.as_ref().map(|s| &s.at)),
+        ("size", typed.size.as_ref().map(|s| &s.at)),
+        ("audience", typed.audience.as_ref().map(|s| &s.at)),
+        ("group", typed.group.as_ref().map(|s| &s.at)),
+        ("url", typed.url.as_ref().map(|s| &s.at)),
+    ];
+    for (key, at) in ours {
+        if let Some(at) = at {
+            r.fail(at, format!("via = \"server\", and `{key}`: the server decides that"), "leave it out");
+        }
+    }
+    let id = match &typed.id {
+        Some(spot) => Some(extract(&spot.value, &spot.at, r)?),
+        None => None,
+    };
+    Some(Feed { id })
+}
+
+fn only_with_http(typed: &Spot<schema::Publish>, r: &mut Reader) -> bool {
+    let over_http = [
+        ("method", typed.method.as_ref().map(|s| &s.at)),
+        ("url", typed.url.as_ref().map(|s| &s.at)),
+        ("headers", typed.headers.as_ref().map(|s| &s.at)),
+        ("body", typed.body.as_ref().map(|s| &s.at)),
+        ("within", typed.within.as_ref().map(|s| &s.at)),
+    ];
+    let mut good = true;
+    for (key, at) in over_http {
+        if let Some(at) = at {
+            r.fail(at, format!("`{key}` goes with via = \"http\""), "add `via = \"http\"`, or leave it out");
+            good = false;
+        }
+    }
+    good
+}
+
+fn http(typed: &Spot<schema::Publish>, dialect: &Dialect, names: &Names, r: &mut Reader) -> Option<HttpPublish> {
+    let Some(url) = &typed.url else {
+        r.fail(&typed.at, "where are publications posted?", "write `url = \"http://…\"`");
+        return None;
+    };
+    if dialect.publish.is_some() {
+        r.fail(&url.at, "a dialect with `publish`, and publications over http: which of the two?", "write the message as `publish.body`");
+        return None;
+    }
+    let body = match &typed.body {
+        Some(body) => text_body(body, names, r)?,
+        None => template_at("{stamp}", &typed.at, names, r)?,
+    };
+    let address = behaviour::http_url(url, names, r)?;
+    if body.carries().is_none() && address.carries().is_none() {
+        let at = typed.body.as_ref().map_or(&typed.at, |b| &b.at);
+        r.fail(at, "no {stamp} in it: a copy could not be told from anything else", "put {stamp} where the message's text goes");
+        return None;
+    }
+    let method = value(&typed.method).unwrap_or_else(|| "POST".into());
+    let method = behaviour::http_method(&method, typed.method.as_ref().map_or(&typed.at, |m| &m.at), r)?;
+    let within = value(&typed.within).unwrap_or(Span::from_secs(10));
+    Some(HttpPublish { method, url: address, headers: named(typed.headers.as_ref(), names, r), body, within })
+}
+
+fn publishers(typed: &Spot<schema::Publish>, clients: u32, of_group: bool, r: &mut Reader) -> Option<u32> {
+    let Some(spot) = &typed.publishers else { return Some(if of_group { clients } else { 1 }) };
     if spot.value == 0 {
         r.fail(&spot.at, "zero publishers: nobody would publish", "write at least 1, or leave out [publish] to only listen");
         return None;
     }
     if spot.value > clients {
-        let what = format!("{} publishers, but only {clients} clients: publishers are the first of the clients", spot.value);
+        let whose = if of_group { "clients in the group that publishes" } else { "clients: publishers are the first of the clients" };
+        let what = format!("{} publishers, but only {clients} {whose}", spot.value);
         r.fail(&spot.at, what, format!("write at most {clients}, or raise `clients.count`"));
         return None;
     }

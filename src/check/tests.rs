@@ -1,1 +1,0 @@
-mod placeholder_for_history {}

@@ -1,0 +1,102 @@
+//! The matrix: each fault the reference server can commit, exactly the findings that must leave Pass, and which number of the
+//! report must equal the number of acts the server wrote down. One row a fault; a fault that is left out has its reason.
+
+use crate::measure::Summary;
+
+/// What a count of the report is compared with.
+pub(super) type Count = fn(&Summary) -> u64;
+
+/// One row.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    /// The fault, as `wsbench serve --fault` takes it.
+    pub(super) fault: &'static str,
+    /// The findings that must leave Pass, by check, in the order of the catalogue. Empty: the fault is legal and must trip nothing.
+    pub(super) trips: &'static [&'static str],
+    /// The number that must equal the copies (or acts) in the server's own log.
+    pub(super) count: Option<Count>,
+    /// Why just these.
+    pub(super) because: &'static str,
+}
+
+const fn row(fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
+    Row { fault, trips, count, because }
+}
+
+const MISSING: Option<Count> = Some(|s| s.copies.missing);
+const DUPLICATE: Option<Count> = Some(|s| s.copies.duplicate);
+const OUT_OF_ORDER: Option<Count> = Some(|s| s.copies.out_of_order);
+
+fn damaged(summary: &Summary, kind: &str) -> u64 {
+    summary.copies.damaged.get(kind).copied().unwrap_or(0)
+}
+
+/// The rows.
+pub(super) const MATRIX: &[Row] = &[
+    row("drop,every=7", &["delivery"], MISSING, "a copy that is not sent is missing, and nothing else is wrong"),
+    row("drop-publication,every=5", &["delivery"], MISSING, "every client misses it"),
+    row("drop-forever,clients=5,from=2500ms", &["delivery"], None, "one client goes deaf while its connection stays open"),
+    row("duplicate,every=7", &["duplicate"], DUPLICATE, "the second arrival is a duplicate, and never makes up for a loss"),
+    row("reorder,every=7", &["order"], OUT_OF_ORDER, "the copy held back comes behind a later one"),
+    row("delay=1800ms,every=60,until=3500ms", &["delivery", "latency"], None, "copies come, but after the limit, and the tail shows it"),
+    row(
+        "stall=2500ms,from=2500ms",
+        &["delivery", "latency", "pong", "heartbeat"],
+        None,
+        "a server that stands still is late with everything it owes",
+    ),
+    row("truncate,every=9", &["integrity"], Some(|s| damaged(s, "length")), "the copy is shorter than what was sent"),
+    row("flip,every=9", &["integrity"], Some(|s| damaged(s, "bytes")), "one byte differs"),
+    row("opcode,every=9", &["integrity"], Some(|s| damaged(s, "opcode")), "text became binary; the copy still counts as delivered"),
+    row("fragment", &[], None, "fragments are legal (RFC 6455 5.4)"),
+    row("dribble", &[], None, "a byte at a time is legal, if slow"),
+    row("re-serialise,every=9", &["integrity"], None, "the payload is wrapped, and the scenario describes no envelope"),
+    row("beat-never,clients=2", &["heartbeat"], None, "no beat ever"),
+    row("beat-late=600ms,every=2", &["heartbeat"], None, "beyond the tolerance"),
+    row("beat-double=300ms", &["heartbeat"], None, "two timers: intervals far too short"),
+    row("beat-stop=1", &["heartbeat"], None, "the beat stops"),
+    row("beat-starved", &["heartbeat"], None, "the beat is left out under load"),
+    row("beat-text", &["stray", "heartbeat"], None, "what should be the beat is another message"),
+    row("pong-none,clients=4", &["pong"], None, "no answer"),
+    row("pong-late=1200ms,clients=4", &["pong"], None, "an answer beyond the limit"),
+    row("pong-twice,clients=4", &["pong"], None, "answered twice"),
+    row("pong-everyone,clients=4", &["pong"], None, "an answer to one client reaches the others"),
+    row("refuse=503,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "a client that was refused never opened"),
+    row("slow-handshake=1500ms,clients=3", &["connect"], None, "the handshake takes longer than allowed"),
+    row("wrong-accept,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "RFC 6455 4.1: the connection is failed"),
+    row(
+        "no-upgrade-header,clients=3",
+        &["connect"],
+        Some(|s| s.connections.failed.values().sum()),
+        "RFC 6455 4.1: the connection is failed",
+    ),
+    row("subprotocol,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "RFC 6455 4.1: nobody offered it"),
+    row(
+        "close=1011,clients=3,from=3s",
+        &["survival"],
+        Some(|s| s.connections.lost),
+        "closed unasked; what it misses then is contested, not missing",
+    ),
+    row("close-silent,clients=3,from=3s", &["survival"], Some(|s| s.connections.lost), "TCP ends without a Close frame"),
+    row("masked,clients=3,from=3s", &["survival"], None, "RFC 6455 5.1: we must fail the connection"),
+    row("rsv,clients=3,from=3s", &["survival"], None, "RFC 6455 5.2: we must fail the connection"),
+    row("bad-utf8,clients=3,from=3s", &["survival"], None, "RFC 6455 8.1: we must fail the connection"),
+    row("oversize,clients=3,from=3s", &["survival"], None, "a frame nobody can take"),
+    row("fragmented-control,clients=3,from=3s", &["survival"], None, "RFC 6455 5.5: we must fail the connection"),
+];
+
+/// Faults without a row, and why.
+pub(super) const LEFT_OUT: &[(&str, &str)] = &[
+    ("wrong-room", "needs an audience smaller than everyone: proved by the sender-excluded test of the command line"),
+    ("replay", "needs a client that joins late"),
+    ("after-close", "what stands behind a Close frame is not read (RFC 6455 5.5.1), so there is nothing to judge"),
+    ("swap", "an exchange of halves shows as damage of both copies: judged with flip"),
+    ("batch", "two payloads in one message: proved by the dialect tests, where batching can be described"),
+    ("beat-early", "the first beat cannot be early enough for a tolerance that a busy machine can keep"),
+    ("beat-drift", "the drift outgrows the tolerance only in long runs"),
+    ("pong-wrong", "trips stray as well, since a wrong application answer explains nothing"),
+    ("pong-unsolicited", "judged with pong-everyone"),
+    ("reset", "a reset in the middle of a frame ends like close-silent"),
+    ("half-open", "needs more data than the kernel's buffers hold before it shows"),
+    ("silent", "a server that says nothing never greets: the client is not ready, which connect and survival both may tell"),
+];

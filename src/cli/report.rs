@@ -1,0 +1,197 @@
+//! `wsbench report`: renders stored reports again, one as any format, several side by side.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::exit::{Exit, Stopped};
+use crate::check::Outcome;
+use crate::report::text::Style;
+use crate::report::{self, Report, Threshold, metric};
+
+/// Render report.json again, in any format; several files are shown side by side.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  wsbench report results/report.json\n  wsbench report results/ --format html -o report.html\n  \
+                  wsbench report A.json B.json --format html -o both.html\n  \
+                  wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'\n\n\
+                  Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3).")]
+pub struct Args {
+    /// Report files, directories that hold a report.json, or - for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Where to write it; standard output if not given.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The distribution for --format hgrm: delivery, transit, pong, connect, send_lag, …
+    #[arg(long, value_name = "NAME", default_value = "delivery")]
+    metric: String,
+    /// Ask something more of the numbers, such as `delivery.p99 < 250ms`; may be repeated.
+    #[arg(long = "threshold", value_name = "EXPR")]
+    thresholds: Vec<Threshold>,
+}
+
+/// The formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// The report itself.
+    Json,
+    /// One self-contained page.
+    Html,
+    /// JUnit XML.
+    Junit,
+    /// For a step summary or a pull-request comment.
+    Markdown,
+    /// A row per second.
+    Csv,
+    /// A row per distribution and percentile.
+    CsvPercentiles,
+    /// HdrHistogram percentile table of --metric.
+    Hgrm,
+    /// HdrHistogram interval log.
+    Hlog,
+    /// Test Anything Protocol 14.
+    Tap,
+    /// GitHub workflow annotations.
+    Github,
+}
+
+/// Runs the subcommand.
+#[must_use]
+pub fn run(args: &Args, style: &Style) -> Exit {
+    let done = render(args, style).and_then(|(text, exit)| write(args.output.as_deref(), &text).map(|()| exit));
+    done.unwrap_or_else(|stopped| stopped.tell())
+}
+
+/// The text and the exit it deserves.
+fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
+    let mut reports = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut exit = Exit::Pass;
+    for report in &mut reports {
+        let asked: Vec<_> = args.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
+        let worst = asked.iter().map(|finding| finding.outcome).max().unwrap_or(Outcome::Pass);
+        exit = worse(exit, exit_of(worst));
+        if !asked.is_empty() {
+            report.add_findings(asked);
+        }
+    }
+    let text = match reports.as_slice() {
+        [report] => one(report, args, style)?,
+        reports => several(reports, args.format, style)?,
+    };
+    Ok((text, exit))
+}
+
+fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Stopped> {
+    Ok(match args.format {
+        Format::Text => report::text::render(report, style),
+        Format::Json => report::json::render(report),
+        Format::Html => report::html::render(report),
+        Format::Junit => report::junit::render(report),
+        Format::Markdown => report::markdown::render(report),
+        Format::Csv => report::csv::timeline(report),
+        Format::CsvPercentiles => report::csv::percentiles(report),
+        Format::Hlog => report::hdr::hlog(report),
+        Format::Tap => report::tap::render(report),
+        Format::Github => report::github::render(report),
+        Format::Hgrm => {
+            let distribution = metric::distribution(report, &args.metric).map_err(Stopped::usage)?;
+            distribution
+                .map(report::hdr::hgrm)
+                .ok_or_else(|| Stopped { exit: Exit::Inconclusive, message: format!("this run has no sample of `{}`", args.metric) })?
+        }
+    })
+}
+
+fn several(reports: &[Report], format: Format, style: &Style) -> Result<String, Stopped> {
+    match format {
+        Format::Text => Ok(report::several::text(reports, style)),
+        Format::Html => Ok(report::html::several(reports)),
+        Format::Markdown => Ok(report::several::markdown(reports)),
+        _ => Err(Stopped::usage("several reports side by side are written as text, html or markdown; give one file for the rest")),
+    }
+}
+
+/// One report from a file, a directory that holds `report.json`, or standard input.
+pub(super) fn read(path: &Path) -> Result<Report, Stopped> {
+    let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
+    let shown = file.display();
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(&file)
+    };
+    let text = text.map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))?;
+    report::json::read(&text).map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))
+}
+
+/// Writes to a file or to standard output; a reader that went away is no error.
+pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Stopped> {
+    let unwritable =
+        |name: String, error: &io::Error| Stopped { exit: Exit::Environment, message: format!("cannot write {name}: {error}") };
+    if let Some(path) = output {
+        return fs::write(path, text).map_err(|error| unwritable(path.display().to_string(), &error));
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable("standard output".into(), &error)),
+        _ => Ok(()),
+    }
+}
+
+/// The exit of an outcome.
+pub(super) const fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Pass => Exit::Pass,
+        Outcome::Inconclusive => Exit::Inconclusive,
+        Outcome::Fail => Exit::Fail,
+    }
+}
+
+const fn worse(a: Exit, b: Exit) -> Exit {
+    match (a, b) {
+        (Exit::Fail, _) | (_, Exit::Fail) => Exit::Fail,
+        (Exit::Inconclusive, _) | (_, Exit::Inconclusive) => Exit::Inconclusive,
+        _ => a,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_a_usage_error_that_names_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let broken = directory.path().join("report.json");
+        for (content, says) in [(None, "cannot read"), (Some("{"), "no wsbench report"), (Some(r#"{"schema":"other/1"}"#), "other/1")] {
+            if let Some(content) = content {
+                fs::write(&broken, content).expect("it is writable");
+            }
+            let failure = read(directory.path()).expect_err(says);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains(says) && failure.message.contains("report.json"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_is_the_environments() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let failure = write(Some(&directory.path().join("no/such/place")), "text").expect_err("no directory");
+        assert_eq!(failure.exit, Exit::Environment);
+    }
+
+    #[test]
+    fn the_worse_exit_wins() {
+        assert_eq!(worse(Exit::Pass, Exit::Inconclusive), Exit::Inconclusive);
+        assert_eq!(worse(Exit::Inconclusive, Exit::Fail), Exit::Fail);
+        assert_eq!(worse(Exit::Pass, Exit::Pass), Exit::Pass);
+    }
+}

@@ -1,0 +1,21 @@
+//! The matrix, end to end: each fault trips exactly the findings that name it, with the counts of the server's own log. The
+//! whole of it is a step of `.ci/run` (`wsbench prove`); here are the rows that are numbers and not limits in time, so that an
+//! ordinary `cargo test` on a busy machine sees every kind of account work.
+
+use std::process::Command;
+
+#[test]
+fn faults_are_found_named_and_counted() {
+    let rows = ["drop,", "duplicate", "reorder", "truncate", "flip", "opcode", "refuse", "close="];
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_wsbench")).arg("prove").args(rows).args(["--jobs", "3"]).output().expect("the binary starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("8 of 8 faults found"), "{out}\n{err}");
+    assert_eq!(output.status.code(), Some(0), "{out}\n{err}");
+}
+
+#[test]
+fn a_fault_nobody_knows_is_a_usage_error() {
+    let output = Command::new(env!("CARGO_BIN_EXE_wsbench")).args(["prove", "gremlin"]).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(2));
+}

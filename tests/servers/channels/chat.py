@@ -1,0 +1,75 @@
+"""Django Channels on Daphne, the tutorial's chat in one file: ws/chat/ROOM/, {"message": …} to the room, the sender included.
+
+Its heartbeat is Daphne's protocol ping, every BEAT_MS without other traffic. MISTAKE: leak (every tenth message goes to a
+second room too), lost (every tenth is not sent on by one client's consumer), heartbeat (a minute between pings).
+"""
+
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import django  # noqa: E402
+from django.conf import settings as django_settings  # noqa: E402
+from listening import bound, listening, settings  # noqa: E402
+
+MISTAKE, BEAT_S = settings()
+django_settings.configure(
+    DEBUG=False,
+    SECRET_KEY="a test's",
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["channels"],
+    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 100_000}}},
+)
+django.setup()
+
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from daphne.server import Server  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+relayed = 0
+rooms = {}
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    async def connect(self):
+        self.room = self.scope["url_route"]["kwargs"]["room"]
+        rooms[self.room] = rooms.get(self.room, 0) + 1
+        await self.channel_layer.group_add(f"chat_{self.room}", self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, code):
+        await self.channel_layer.group_discard(f"chat_{self.room}", self.channel_name)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        global relayed
+        relayed += 1
+        event = {"type": "chat.message", "message": json.loads(text_data)["message"], "number": relayed, "by": self.channel_name}
+        await self.channel_layer.group_send(f"chat_{self.room}", event)
+        if MISTAKE == "leak" and relayed % 10 == 0:
+            other = next((room for room in rooms if room != self.room), self.room)
+            await self.channel_layer.group_send(f"chat_{other}", event)
+
+    async def chat_message(self, event):
+        if MISTAKE == "lost" and event["number"] % 10 == 0 and event["by"] == self.channel_name:
+            return
+        await self.send(text_data=json.dumps({"message": event["message"]}))
+
+
+application = ProtocolTypeRouter(
+    {"http": get_asgi_application(), "websocket": URLRouter([re_path(r"ws/chat/(?P<room>\w+)/$", ChatConsumer.as_asgi())])}
+)
+listener = bound()
+port = listener.getsockname()[1]
+listener.close()
+Server(
+    application=application,
+    endpoints=[f"tcp:port={port}:interface=127.0.0.1"],
+    ping_interval=60 if MISTAKE == "heartbeat" else BEAT_S,
+    ping_timeout=5,
+    ready_callable=lambda: listening(port),
+    verbosity=0,
+).run()
