@@ -267,7 +267,7 @@ fn nothing_a_user_can_name_goes_unsaid() {
     }
     for (name, _) in wsbench::report::metric::listed(wsbench::report::metric::METRICS) {
         let percentile = |last: &str| {
-            ["min", "mean", "stdev", "max"].contains(&last) || last.strip_prefix('p').is_some_and(|p| p.parse::<f64>().is_ok())
+            ["samples", "min", "mean", "stdev", "max"].contains(&last) || last.strip_prefix('p').is_some_and(|p| p.parse::<f64>().is_ok())
         };
         let base = name.split_once('.').filter(|(_, last)| percentile(last)).map_or(name.as_str(), |(base, _)| base);
         assert!(all.contains(&format!("`{base}`")), "no page names the metric {base}");
