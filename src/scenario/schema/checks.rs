@@ -142,13 +142,14 @@ impl Typed for Order {
 }
 
 /// The metrics by their keys in `[checks.latency.…]`.
-pub(in crate::scenario) const METRICS: [(&str, Metric); 6] = [
+pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
     ("delivery", Metric::Delivery),
     ("transit", Metric::Transit),
     ("send_lag", Metric::SendLag),
     ("pong", Metric::Pong),
     ("heartbeat_interval", Metric::HeartbeatInterval),
     ("connect", Metric::Connect),
+    ("publish", Metric::Publish),
 ];
 
 /// A metric as a user writes it: its key in `[checks.latency.…]`.
