@@ -287,7 +287,6 @@ fn timeline(account: &Account) -> Timeline {
             beat_p50_ns: row.beat.percentile(50.0).map(|ns| ns.max(row.beat_min.unwrap_or_default().as_nanos())),
             beat_max_ns: row.beat.max(),
             histograms: histograms(row),
-            ..TimelineRow::default()
         }
     });
     Timeline { row_ns, rows: rows.collect() }

@@ -91,8 +91,8 @@ fn feed(typed: &schema::Checks, feeds: bool, r: &mut Reader) -> Option<Option<Fe
     if !feeds {
         r.fail(
             &table.at,
-            "`feed` is asked, but the server does not broadcast by itself",
-            "add `[publish]` with via = \"server\", or leave it out",
+            "`feed` is asked: the cadence of the server's own broadcasts cannot be judged, this is not built yet",
+            "leave it out",
         );
         return None;
     }

@@ -35,7 +35,7 @@ table! {
         subprotocol: bool,
         /// Publications over http are accepted. On when they go over http.
         publish: bool,
-        /// The server's own broadcasts keep their cadence.
+        /// The server's own broadcasts keep their cadence (refused: not built yet).
         feed: Feed,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
