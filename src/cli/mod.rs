@@ -3,10 +3,12 @@
 //! One file a subcommand; each has its arguments (clap) and a `run` that returns an [`exit::Exit`].
 
 pub mod compare;
+pub mod completions;
 pub mod conformance;
 pub mod conformance_serve;
 pub mod exit;
 pub mod explain;
+mod gate;
 mod interrupt;
 mod journal;
 pub mod judge;
@@ -17,6 +19,7 @@ mod progress;
 pub mod prove;
 pub mod report;
 pub mod run;
+pub mod schema;
 mod secrets;
 pub mod serve;
 mod telling;
@@ -72,6 +75,12 @@ enum Command {
     Compare(compare::Args),
     /// Ask a server every question of the wire: Autobahn's 517 cases and what it never asked
     Conformance(Box<conformance::ConformanceArgs>),
+    /// Print the JSON Schema of reports, scenarios or comparisons
+    Schema(schema::SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write man pages
+    Man(completions::ManArgs),
     /// Hold a share of another process's clients
     #[command(name = crate::drive::worker::COMMAND, hide = true)]
     Worker,
@@ -93,6 +102,9 @@ pub fn main() -> ExitCode {
         Command::Prove(args) => prove::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, &terminal.style),
         Command::Conformance(args) => conformance::run(*args, terminal),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
         Command::Worker => worker::run(),
     };
     exit.into()
