@@ -85,7 +85,7 @@ fn render(format: Format, style: &Style, comparison: &Comparison, (base, new): (
 }
 
 /// One report, or the repeats in a directory: its own `report.json` and those of its directories, in the order of their names.
-fn runs(path: &Path) -> Result<Vec<Report>, Stopped> {
+pub(super) fn runs(path: &Path) -> Result<Vec<Report>, Stopped> {
     if !path.is_dir() || path.join("report.json").exists() {
         return Ok(vec![read(path)?]);
     }

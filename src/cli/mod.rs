@@ -3,10 +3,13 @@
 //! One file a subcommand; each has its arguments (clap) and a `run` that returns an [`exit::Exit`].
 
 pub mod compare;
+pub mod completions;
 pub mod conformance;
 pub mod conformance_serve;
+pub mod connect;
 pub mod exit;
 pub mod explain;
+mod gate;
 mod interrupt;
 mod journal;
 pub mod judge;
@@ -17,6 +20,7 @@ mod progress;
 pub mod prove;
 pub mod report;
 pub mod run;
+pub mod schema;
 mod secrets;
 pub mod serve;
 mod telling;
@@ -37,6 +41,8 @@ use exit::Exit;
 Examples:
   wsbench run scenarios/broadcast.toml                           against the built-in reference server
   wsbench run scenarios/smoke.toml --url ws://127.0.0.1:3000     against yours
+  wsbench run chat.toml --html report.html --threshold 'delivery.p99 < 250ms'
+  wsbench connect ws://127.0.0.1:3000                            talk with it by hand
   wsbench serve                                                  the reference server, on port 3000
 
 Exit codes: 0 every check passed, 1 a check failed, 2 bad usage or scenario, 3 inconclusive,
@@ -72,6 +78,14 @@ enum Command {
     Compare(compare::Args),
     /// Ask a server every question of the wire: Autobahn's 517 cases and what it never asked
     Conformance(Box<conformance::ConformanceArgs>),
+    /// Talk with a server by hand: a line typed is sent, what comes is shown
+    Connect(Box<connect::ConnectArgs>),
+    /// Print the JSON Schema of reports, scenarios or comparisons
+    Schema(schema::SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write man pages
+    Man(completions::ManArgs),
     /// Hold a share of another process's clients
     #[command(name = crate::drive::worker::COMMAND, hide = true)]
     Worker,
@@ -93,6 +107,10 @@ pub fn main() -> ExitCode {
         Command::Prove(args) => prove::run(&args, terminal),
         Command::Compare(args) => compare::run(&args, &terminal.style),
         Command::Conformance(args) => conformance::run(*args, terminal),
+        Command::Connect(args) => connect::run(&args, terminal),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
         Command::Worker => worker::run(),
     };
     exit.into()

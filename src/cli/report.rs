@@ -1,4 +1,5 @@
-//! `wsbench report`: renders stored reports again, one as any format, several side by side.
+//! `wsbench report`: renders stored reports again, one as any format, several side by side. Reports of runs and reports of
+//! conformance are told apart by their `schema`.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -8,13 +9,15 @@ use clap::ValueEnum;
 
 use super::exit::{Exit, Stopped};
 use crate::check::Outcome;
+use crate::conformance::report as conformance;
 use crate::report::text::Style;
 use crate::report::{self, Report, Threshold, metric};
 
-/// Render report.json again, in any format; several files are shown side by side.
+/// Render report.json or a conformance report again, in any format; several files are shown side by side.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  wsbench report results/report.json\n  wsbench report results/ --format html -o report.html\n  \
                   wsbench report A.json B.json --format html -o both.html\n  \
+                  wsbench report conformance-a.json conformance-b.json --format html -o servers.html\n  \
                   wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'\n\n\
                   Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3).")]
 pub struct Args {
@@ -71,7 +74,21 @@ pub fn run(args: &Args, style: &Style) -> Exit {
 
 /// The text and the exit it deserves.
 fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
-    let mut reports = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let texts = args.files.iter().map(|path| Ok((path.as_path(), stored(path)?))).collect::<Result<Vec<_>, Stopped>>()?;
+    let (wire, runs): (Vec<_>, Vec<_>) = texts.iter().partition(|(_, text)| is_conformance(text));
+    match (wire.first(), runs.first()) {
+        (Some(wire), Some(run)) => Err(Stopped::usage(format!(
+            "{} is a conformance report and {} is not: show the two kinds on pages of their own",
+            wire.0.display(),
+            run.0.display()
+        ))),
+        (Some(_), None) => conformance_reports(&wire, args, style).map(|text| (text, Exit::Pass)),
+        _ => run_reports(&runs, args, style),
+    }
+}
+
+fn run_reports(texts: &[&(&Path, String)], args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
+    let mut reports = texts.iter().map(|(path, text)| parse(path, text)).collect::<Result<Vec<_>, _>>()?;
     let mut exit = Exit::Pass;
     for report in &mut reports {
         let asked: Vec<_> = args.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
@@ -86,6 +103,40 @@ fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
         reports => several(reports, args.format, style)?,
     };
     Ok((text, exit))
+}
+
+/// Whether the file says of itself that it is a conformance report, of whatever version.
+fn is_conformance(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        schema: String,
+    }
+    serde_json::from_str::<Named>(text).is_ok_and(|named| named.schema.starts_with("wsbench.conformance/"))
+}
+
+fn conformance_reports(texts: &[&(&Path, String)], args: &Args, style: &Style) -> Result<String, Stopped> {
+    if let Some(threshold) = args.thresholds.first() {
+        return Err(Stopped::usage(format!("`{threshold}` asks for the number of a run, and a conformance report has none")));
+    }
+    let read = |(path, text): &&(&Path, String)| {
+        conformance::Report::from_json(text).map_err(|why| Stopped::usage(format!("cannot read {}: {why}", path.display())))
+    };
+    let reports = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let look = conformance::text::Look { colour: style.colour, unicode: style.unicode, width: style.width };
+    match (args.format, reports.as_slice()) {
+        (Format::Text, reports) => {
+            let texts: Vec<_> = reports.iter().map(|report| conformance::text::render(report, look, false)).collect();
+            Ok(texts.join("\n"))
+        }
+        (Format::Html, reports) => Ok(conformance::html::render(reports)),
+        (Format::Markdown, reports) => Ok(conformance::markdown::render(reports)),
+        (Format::Json, [report]) => Ok(report.to_json()),
+        (Format::Junit, [report]) => Ok(conformance::junit::render(report)),
+        (Format::Json | Format::Junit, _) => {
+            Err(Stopped::usage("several conformance reports are written as text, html or markdown; give one file for json and junit"))
+        }
+        _ => Err(Stopped::usage("a conformance report is written as text, json, html, junit or markdown")),
+    }
 }
 
 fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Stopped> {
@@ -120,16 +171,26 @@ fn several(reports: &[Report], format: Format, style: &Style) -> Result<String, 
 
 /// One report from a file, a directory that holds `report.json`, or standard input.
 pub(super) fn read(path: &Path) -> Result<Report, Stopped> {
-    let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
-    let shown = file.display();
+    parse(path, &stored(path)?)
+}
+
+fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("report.json") } else { path.to_owned() }
+}
+
+fn stored(path: &Path) -> Result<String, Stopped> {
+    let file = file_of(path);
     let text = if path.as_os_str() == "-" {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
         fs::read_to_string(&file)
     };
-    let text = text.map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))?;
-    report::json::read(&text).map_err(|error| Stopped::usage(format!("cannot read {shown}: {error}")))
+    text.map_err(|error| Stopped::usage(format!("cannot read {}: {error}", file.display())))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Report, Stopped> {
+    report::json::read(text).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", file_of(path).display())))
 }
 
 /// Writes to a file or to standard output; a reader that went away is no error.

@@ -17,6 +17,7 @@ use crate::report::{self, Facts, Report, TargetFacts};
 use crate::scenario::{Scenario, model};
 
 use super::exit::{Exit, Stopped};
+use super::gate::GateArgs;
 use super::journal::Keeping;
 use super::output;
 use super::progress::Display;
@@ -29,7 +30,12 @@ use super::terminal::{Terminal, print, say};
 Examples:
   wsbench run scenarios/broadcast.toml
   wsbench run scenarios/smoke.toml --url wss://chat.example.com/ws --out results/
-  wsbench run scenarios/chat.toml --seed 7 --format json > report.json")]
+  wsbench run scenarios/chat.toml --seed 7 --format json > report.json
+  wsbench run scenarios/chat.toml --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
+  wsbench run scenarios/chat.toml --html report.html --junit junit.xml
+  wsbench run scenarios/chat.toml --baseline base/report.json --fail-on-regression 10%
+
+Exit codes follow the verdict, thresholds and baseline included: 0 pass, 1 fail, 3 inconclusive; 2 bad usage, 4 environment")]
 pub struct RunArgs {
     /// The scenario, a TOML file
     #[arg(value_name = "SCENARIO")]
@@ -54,6 +60,9 @@ pub struct RunArgs {
     /// Write every event to this file, to be judged again with `wsbench judge`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     journal: Option<PathBuf>,
+
+    #[command(flatten)]
+    gate: GateArgs,
 
     /// Replace files that are already there
     #[arg(long, help_heading = "Output")]
@@ -154,9 +163,11 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let files = args.out.as_deref().map(|dir| output::open_all(dir, FILES, args.force)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     let started = Clock::unix_millis();
+    let gate = args.gate.open(args.force, &facts(&plan, TargetFacts { url: String::new(), built_in: false }, started))?;
     let journal = args.journal.as_deref().map(|place| Keeping::open(place, args.force)).transpose()?;
     let (outcome, facts) = runtime.block_on(drive(args, terminal, &plan, started, journal.as_ref()))?;
-    let report = told(&plan, &outcome.account, &outcome.cost, facts);
+    let mut report = told(&plan, &outcome.account, &outcome.cost, facts);
+    let comparison = gate.judge(&mut report)?;
     // A journal that could not be finished must not keep the report back: it is told at the end.
     let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
     if let Some(files) = files {
@@ -168,6 +179,7 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
         Format::Text => print(&report::text::render(&report, &terminal.style)),
         Format::Json => print(&report::json::render(&report)),
     }
+    gate.tell(&report, comparison.as_ref(), &terminal.style, args.format == Format::Json)?;
     if outcome.unreachable.is_some() {
         return Err(unreachable(&report));
     }

@@ -18,17 +18,22 @@ use super::target::Target;
 
 /// A failed attempt.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) cause: ConnectFailure,
-    pub(super) detail: String,
+pub struct Failed {
+    /// What kind of failure it was.
+    pub cause: ConnectFailure,
+    /// In the words of whoever found it.
+    pub detail: String,
 }
 
 /// An open WebSocket and what the server sent behind its handshake.
 #[derive(Debug)]
-pub(super) struct Dialled {
-    pub(super) stream: Stream,
-    pub(super) early: Vec<u8>,
-    pub(super) subprotocol: Option<String>,
+pub struct Dialled {
+    /// The connection, past its handshake.
+    pub stream: Stream,
+    /// What came behind the handshake, in the same read.
+    pub early: Vec<u8>,
+    /// The subprotocol the server chose.
+    pub subprotocol: Option<String>,
 }
 
 impl Failed {
@@ -58,7 +63,10 @@ fn cause_of(error: &io::Error) -> ConnectFailure {
 }
 
 /// Dials `target` within `limit`.
-pub(super) async fn dial(
+///
+/// # Errors
+/// [`Failed`] with the cause.
+pub async fn dial(
     target: &Target,
     address: SocketAddr,
     source: Option<IpAddr>,

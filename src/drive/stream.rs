@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 /// The transport below a WebSocket.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub enum Stream {
     /// TCP.
     Plain(TcpStream),
     /// TLS over TCP; boxed, since most runs have none and it is large.

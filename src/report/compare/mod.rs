@@ -25,7 +25,7 @@ mod render;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Report, SCHEMA, escape};
+use super::{Facts, PlanFacts, Report, SCHEMA, ScenarioFacts, escape};
 use crate::check::{Finding, Verdict};
 
 pub(in crate::report) use judge::signed;
@@ -175,7 +175,23 @@ pub fn compare(base: &[Report], new: &[Report], limit: Option<f64>) -> Result<Co
     Ok(judge::judge((first_base, base), (first_new, new), limit))
 }
 
+/// Whether a run of `facts` could be compared with `base`, asked before it runs.
+///
+/// # Errors
+/// As [`compare`] would.
+pub fn could_compare(base: &[Report], facts: &Facts) -> Result<(), Incomparable> {
+    let Some(first) = base.first() else { return compare(base, &[], None).map(drop) };
+    for other in base {
+        comparable(first, other)?;
+    }
+    alike(first, SCHEMA, &facts.plan, &facts.scenario)
+}
+
 fn comparable(base: &Report, new: &Report) -> Result<(), Incomparable> {
+    alike(base, &new.schema, &new.plan, &new.scenario)
+}
+
+fn alike(base: &Report, schema: &str, plan: &PlanFacts, scenario: &ScenarioFacts) -> Result<(), Incomparable> {
     let differ = |what, base: &str, new: &str, remedy| {
         if base == new {
             return Ok(());
@@ -183,14 +199,14 @@ fn comparable(base: &Report, new: &Report) -> Result<(), Incomparable> {
         Err(Incomparable { what, base: escape(base).into_owned(), new: escape(new).into_owned(), remedy })
     };
     differ("the report schema", &base.schema, SCHEMA, ": compare reports of one major version")?;
-    differ("the report schema", &base.schema, &new.schema, ": compare reports of one major version")?;
-    let clients = |report: &Report| report.plan.connections.to_string();
-    differ("the number of clients", &clients(base), &clients(new), ": the load is not the same")?;
-    differ("the scenario", &base.scenario.name, &new.scenario.name, ": they did different work")?;
+    differ("the report schema", &base.schema, schema, ": compare reports of one major version")?;
+    let clients = |plan: &PlanFacts| plan.connections.to_string();
+    differ("the number of clients", &clients(&base.plan), &clients(plan), ": the load is not the same")?;
+    differ("the scenario", &base.scenario.name, &scenario.name, ": they did different work")?;
     differ(
         "the scenario digest",
         &base.scenario.digest,
-        &new.scenario.digest,
+        &scenario.digest,
         ": some key of the scenario besides target and description was changed; diff the scenarios as resolved",
     )
 }
