@@ -131,7 +131,7 @@ async fn talk(args: &ConnectArgs, terminal: Terminal) -> Result<Exit, Stopped> {
 
 /// Dials the addresses the name has, in turn.
 async fn open(args: &ConnectArgs, rng: &mut Rng) -> Result<Dialled, Stopped> {
-    let trust = Trust { insecure: args.insecure, roots: args.ca.clone() };
+    let trust = Trust { insecure: args.insecure, roots: args.ca.clone(), ..Trust::default() };
     let target = Target::resolve(&args.url, &trust).await.map_err(|e| match e {
         TargetError::Url { .. } => Stopped::usage(e),
         _ => Stopped::environment(e),

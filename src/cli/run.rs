@@ -236,7 +236,21 @@ fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
         drive::target::Parts::parse(url).map_err(Stopped::usage)?;
         reading.scenario.set_url(url).map_err(|e| Stopped::usage(format!("--url: {e}")))?;
     }
+    unbuilt(&reading.scenario)?;
     Ok(reading.scenario)
+}
+
+/// What the language can say and the engine cannot do yet: refused, since a key that is read and ignored would be a lie.
+fn unbuilt(scenario: &Scenario) -> Result<(), Stopped> {
+    for group in &scenario.groups {
+        let key = match (&group.connection.proxy, group.connection.deflate) {
+            (model::Proxy::None, false) => continue,
+            (model::Proxy::None, true) => "deflate",
+            _ => "proxy",
+        };
+        return Err(Stopped::usage(format!("`{key}` of the clients `{}` is not built yet: leave it out", group.name)));
+    }
+    Ok(())
 }
 
 fn seed(args: &RunArgs) -> Seed {
@@ -314,8 +328,15 @@ fn needs(plan: &Plan, workers: u32, built_in: bool) -> limits::Needs {
 }
 
 fn urls(args: &RunArgs, plan: &Plan, url: &str) -> Vec<(String, Trust)> {
-    let trust = |insecure| Trust { insecure: args.insecure || insecure, roots: args.ca.clone() };
-    plan.scenario.groups.iter().map(|group| (url.to_owned(), trust(group.insecure))).collect()
+    // Files a scenario names stand beside it; those of the command line are the command line's.
+    let beside = |name: &String| folder(args).join(name);
+    let trust = |group: &model::ClientGroup| Trust {
+        insecure: args.insecure || group.insecure,
+        roots: args.ca.clone().or_else(|| group.connection.tls_roots.as_ref().map(beside)),
+        server_name: group.connection.sni.clone(),
+        client: group.connection.tls_client.as_ref().map(|(chain, key)| (beside(chain), beside(key))),
+    };
+    plan.scenario.groups.iter().map(|group| (url.to_owned(), trust(group))).collect()
 }
 
 async fn resolve(urls: &[(String, Trust)]) -> Result<Vec<Target>, Stopped> {

@@ -148,7 +148,7 @@ impl Target {
             return Err(failed("the name has no address".into()));
         }
         let tls = if parts.secure {
-            let name = ServerName::try_from(parts.host.clone())
+            let name = ServerName::try_from(trust.server_name.clone().unwrap_or_else(|| parts.host.clone()))
                 .map_err(|e| TargetError::Url { url: redact(url), reason: format!("the host is no server name: {e}") })?;
             Some((super::tls::client(trust)?, name))
         } else {

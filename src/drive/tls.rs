@@ -1,21 +1,26 @@
 //! TLS for `wss://`: rustls with the system's roots, extra roots, or, when the user says so, no verification at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use serde::{Deserialize, Serialize};
 
 /// Whom to trust.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
     /// Accept any certificate. Said in the report.
     pub insecure: bool,
     /// Further roots, PEM.
-    pub roots: Option<std::path::PathBuf>,
+    pub roots: Option<PathBuf>,
+    /// The name asked for and verified, when it is not the URL's.
+    pub server_name: Option<String>,
+    /// This client's own certificate chain and key, PEM.
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why there is no TLS configuration.
@@ -45,10 +50,14 @@ pub enum TlsError {
 pub(super) fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-    let mut config = if trust.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth()
+    let config = if trust.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     } else {
-        builder.with_root_certificates(roots(trust.roots.as_deref())?).with_no_client_auth()
+        builder.with_root_certificates(roots(trust.roots.as_deref())?)
+    };
+    let mut config = match &trust.client {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => config.with_client_auth_cert(chain_of(chain)?, key_of(key)?)?,
     };
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
@@ -64,6 +73,15 @@ fn roots(extra: Option<&Path>) -> Result<RootCertStore, TlsError> {
     }
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() { Err(TlsError::NoRoots) } else { Ok(store) }
+}
+
+fn chain_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let error = |e: rustls_pki_types::pem::Error| TlsError::Roots { path: path.display().to_string(), reason: e.to_string() };
+    CertificateDer::pem_file_iter(path).map_err(error)?.collect::<Result<_, _>>().map_err(error)
+}
+
+fn key_of(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|e| TlsError::Roots { path: path.display().to_string(), reason: e.to_string() })
 }
 
 /// `--insecure`: any certificate will do, but the signatures are still checked, so that a broken server shows.

@@ -45,7 +45,7 @@ pub(super) struct Orders {
     seed: Seed,
     epoch: u64,
     shares: Vec<Share>,
-    urls: Vec<(String, bool, Option<PathBuf>)>,
+    urls: Vec<(String, Trust)>,
     sources: Vec<IpAddr>,
     journal: Option<PathBuf>,
 }
@@ -69,14 +69,13 @@ enum Said {
 
 impl Orders {
     pub(super) fn new(plan: &Plan, shares: Vec<Share>, options: &Options, clock: Clock) -> Self {
-        let urls = options.urls.iter().map(|(url, trust)| (url.clone(), trust.insecure, trust.roots.clone())).collect();
         Self {
             scenario: plan.scenario.to_toml(),
             folder: options.folder.clone(),
             seed: plan.seed,
             epoch: clock.epoch_nanos(),
             shares,
-            urls,
+            urls: options.urls.clone(),
             sources: options.sources.clone(),
             journal: options.journal.clone(),
         }
@@ -156,8 +155,7 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
     let scenario = read(&orders.scenario, &orders.folder)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
     let (mut targets, mut trusts) = (Vec::new(), Vec::new());
-    for (url, insecure, roots) in orders.urls {
-        let trust = Trust { insecure, roots };
+    for (url, trust) in orders.urls {
         targets.push(Target::resolve(&url, &trust).await.map_err(io::Error::other)?);
         trusts.push(trust);
     }

@@ -38,7 +38,12 @@ pub(super) const MATRIX: &[Row] = &[
     row("drop-forever,clients=5,from=2500ms", &["delivery"], None, "one client goes deaf while its connection stays open"),
     row("duplicate,every=7", &["duplicate"], DUPLICATE, "the second arrival is a duplicate, and never makes up for a loss"),
     row("reorder,every=7", &["order"], OUT_OF_ORDER, "the copy held back comes behind a later one"),
-    row("delay=1800ms,every=60,until=3500ms", &["delivery", "latency"], None, "copies come, but after the limit, and the tail shows it"),
+    row(
+        "delay=1800ms,every=60,until=3500ms",
+        &["delivery", "latency", "pong", "heartbeat"],
+        None,
+        "a copy is held back, and with it everything behind it on that connection: pongs and beats too",
+    ),
     row(
         "stall=2500ms,from=2500ms",
         &["delivery", "latency", "pong", "heartbeat"],
