@@ -9,8 +9,8 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Greeting, InstrumentCheck,
-    OrderScope, Pace, PayloadSize, Phases, Publish, Target, Via,
+    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Greeting, HttpPublish,
+    InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
 };
 
 pub(crate) const fn ms(ms: u64) -> Instant {
@@ -68,6 +68,20 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
         rooms: None,
         feeder: None,
         vars: Vec::new(),
+    }
+}
+
+/// Lets publications go over HTTP.
+pub(crate) fn over_http(scenario: &mut Scenario) {
+    if let Some(publish) = &mut scenario.publish {
+        publish.via = Via::Http(HttpPublish {
+            method: "POST".into(),
+            url: Template::literal("http://127.0.0.1:1/pub"),
+            headers: Vec::new(),
+            body: Template::literal("stamp"),
+            within: Span::from_secs(1),
+        });
+        scenario.checks.publish = true;
     }
 }
 

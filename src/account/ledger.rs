@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::lives::{Life, Lives};
 use super::pings::PingBook;
 use super::pulse::PulseBook;
-use super::rejected::LateOf;
+use super::rejected::{LateCopy, LateOf};
 use super::rows::{Interval, Rows};
 use super::send_log::SendLog;
 use super::share::{Share, Slots};
@@ -235,12 +235,11 @@ impl Ledger {
         self.copies.late += 1;
         let by_us = transit <= self.limits.within;
         self.copies.late_by_us += u64::from(by_us);
-        if self.limits.over_http {
-            self.late_of.note((copy.publisher, copy.seq), by_us);
+        let late = LateCopy { at: copy.received, conn: copy.conn, delivery, transit };
+        if self.limits.over_http && self.late_of.keep((copy.publisher, copy.seq), late, by_us) {
+            return;
         }
-        self.copies.late_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
-            format!("arrived {delivery} after it was due, {transit} after it was sent")
-        });
+        self.copies.late_sightings.note(copy.received, Some(copy.conn), publication(copy), || late.told());
     }
 
     /// A copy that is damaged, or has no window, or should not have come.

@@ -3,39 +3,74 @@
 use std::collections::BTreeMap;
 
 use super::books::is_accepted;
-use super::bottom::shown;
+use super::bottom::{WITNESSES, shown};
 use super::copies::Copies;
 use super::ledger::Ledger;
 use super::send_log::SendLog;
-use crate::base::{Instant, PublisherId, Seq, Span};
+use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 
 /// Publications whose late copies are told apart; beyond, the late copies of a rejected one are judged like any other.
-const MOST_LATE: usize = 1 << 18;
+const MOST_LATE: usize = 1 << 16;
 
 /// Late copies by publication, in case the publication turns out to have been rejected. Kept only where publications go over HTTP.
 #[derive(Debug, Default)]
-pub(super) struct LateOf(BTreeMap<(PublisherId, Seq), (u64, u64)>);
+pub(super) struct LateOf(BTreeMap<(PublisherId, Seq), Late>);
+
+/// The late copies of one publication.
+#[derive(Debug, Default)]
+struct Late {
+    count: u64,
+    by_us: u64,
+    /// The first of them.
+    first: Vec<LateCopy>,
+}
+
+/// One late copy, as a witness tells of it. Ordered by time first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LateCopy {
+    pub(super) at: Instant,
+    pub(super) conn: ConnId,
+    pub(super) delivery: Span,
+    pub(super) transit: Span,
+}
+
+impl LateCopy {
+    /// What happened, in a few words.
+    pub(super) fn told(&self) -> String {
+        format!("arrived {} after it was due, {} after it was sent", self.delivery, self.transit)
+    }
+}
 
 impl LateOf {
-    /// Notes a late copy, and whether the lateness was ours.
-    pub(super) fn note(&mut self, publication: (PublisherId, Seq), by_us: bool) {
-        if self.0.len() < MOST_LATE || self.0.contains_key(&publication) {
-            let late = self.0.entry(publication).or_default();
-            late.0 += 1;
-            late.1 += u64::from(by_us);
+    /// Keeps a late copy, and whether the lateness was ours; false when there is no room.
+    pub(super) fn keep(&mut self, publication: (PublisherId, Seq), copy: LateCopy, by_us: bool) -> bool {
+        if self.0.len() >= MOST_LATE && !self.0.contains_key(&publication) {
+            return false;
         }
+        let late = self.0.entry(publication).or_default();
+        late.count += 1;
+        late.by_us += u64::from(by_us);
+        let place = late.first.partition_point(|kept| *kept <= copy);
+        if place < WITNESSES {
+            late.first.insert(place, copy);
+            late.first.truncate(WITNESSES);
+        }
+        true
     }
 
-    /// Takes the late copies of rejected publications back: owed to nobody, they cannot be late.
-    pub(super) fn forgive(self, log: &SendLog, copies: &mut Copies) {
-        for ((publisher, seq), (late, by_us)) in self.0 {
-            if log.is_rejected(publisher, seq) {
-                copies.late = copies.late.saturating_sub(late);
-                copies.late_by_us = copies.late_by_us.saturating_sub(by_us);
+    /// Takes the late copies of rejected publications back (owed to nobody, they cannot be late); those of all others are witnesses.
+    pub(super) fn settle(self, log: &SendLog, copies: &mut Copies) {
+        let is_rejected = |(publisher, seq)| log.is_rejected(publisher, seq);
+        copies.late_sightings.retain(|sighting| !sighting.publisher.zip(sighting.seq).is_some_and(is_rejected));
+        for (publication, late) in self.0 {
+            if is_rejected(publication) {
+                copies.late = copies.late.saturating_sub(late.count);
+                copies.late_by_us = copies.late_by_us.saturating_sub(late.by_us);
+                continue;
             }
-        }
-        if log.rejections() > 0 {
-            copies.late_sightings.retain(|sighting| !sighting.publisher.zip(sighting.seq).is_some_and(|(p, s)| log.is_rejected(p, s)));
+            for copy in late.first {
+                copies.late_sightings.note(copy.at, Some(copy.conn), Some(publication), || copy.told());
+            }
         }
     }
 }

@@ -172,7 +172,7 @@ impl Ledger {
             out_of_balance: 0,
         };
         let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds };
-        std::mem::take(&mut self.late_of).forgive(log, &mut sheet.copies);
+        std::mem::take(&mut self.late_of).settle(log, &mut sheet.copies);
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
             let (conn, life) = (self.slots.conn(slot), self.lives.lives[slot]);

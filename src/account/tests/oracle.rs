@@ -40,6 +40,7 @@ struct Run {
     others: bool,
     members: BTreeMap<u32, Member>,
     sent: BTreeMap<(u32, u32), (Instant, Instant)>,
+    rejected: BTreeSet<(u32, u32)>,
     cut: Instant,
 }
 
@@ -50,6 +51,7 @@ fn read(history: &History) -> Run {
         others: scenario.publish.as_ref().is_some_and(|p| p.audience == Audience::Others),
         members: BTreeMap::new(),
         sent: BTreeMap::new(),
+        rejected: BTreeSet::new(),
         cut: Instant::FAR,
     };
     let (mut close, mut interrupted) = (Instant::FAR, false);
@@ -64,6 +66,9 @@ fn read(history: &History) -> Run {
             Event::Leaving { conn, at } | Event::Closed { conn, at, .. } if at < close => {
                 let left = &mut run.members.get_mut(&conn.0).expect("opened").left;
                 *left = at.min(*left);
+            }
+            Event::Answered { publisher, seq, status, .. } if status / 100 != 2 => {
+                run.rejected.insert((publisher.0, seq.0));
             }
             Event::Sent { publisher, seq, planned, sent, .. } => {
                 run.sent.insert((publisher.0, seq.0), (planned, sent));
@@ -86,7 +91,7 @@ fn fate(run: &Run, client: u32, publication: (u32, u32)) -> Option<bool> {
         return Some(false);
     }
     let outlived = end == Instant::FAR || planned + run.within <= end;
-    (sent >= member.ready && outlived).then_some(true)
+    (sent >= member.ready && outlived && !run.rejected.contains(&publication)).then_some(true)
 }
 
 /// Keeps every copy and looks everything up.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::Account;
-use super::super::history::{History, ms, scenario};
+use super::super::history::{History, ms, over_http, scenario};
 use super::oracle;
 use crate::base::Rng;
 use crate::base::Seed;
@@ -26,6 +26,8 @@ pub(crate) struct Weather {
     pub(crate) churn: u64,
     pub(crate) others: bool,
     pub(crate) interrupted: bool,
+    /// Publications that the server rejects; above 0 they go over HTTP.
+    pub(crate) rejected: u64,
 }
 
 pub(crate) fn weather() -> impl Strategy<Value = Weather> {
@@ -33,23 +35,32 @@ pub(crate) fn weather() -> impl Strategy<Value = Weather> {
         (1_u32..6, 1_u32..4, 0_u32..260),
         (prop_oneof![Just(0_u64), 1_u64..400], prop_oneof![Just(0_u64), 1_u64..300], 0_u64..100),
         prop_oneof![Just(2_u64), 3_u64..40, 40_u64..400, 400_u64..2_600],
-        (0_u64..300, prop_oneof![Just(0_u64), 0_u64..1_000], any::<bool>(), prop::bool::weighted(0.2)),
+        (
+            0_u64..300,
+            prop_oneof![Just(0_u64), 0_u64..1_000],
+            any::<bool>(),
+            prop::bool::weighted(0.2),
+            prop_oneof![Just(0_u64), 1_u64..1_000],
+        ),
     )
-        .prop_map(|((clients, publishers, publications), (loss, twice, damage), delay, (late_sends, churn, others, interrupted))| {
-            Weather {
-                clients,
-                publishers: publishers.min(clients),
-                publications,
-                loss,
-                twice,
-                damage,
-                delay,
-                late_sends,
-                churn,
-                others,
-                interrupted,
-            }
-        })
+        .prop_map(
+            |((clients, publishers, publications), (loss, twice, damage), delay, (late_sends, churn, others, interrupted, rejected))| {
+                Weather {
+                    clients,
+                    publishers: publishers.min(clients),
+                    publications,
+                    loss,
+                    twice,
+                    damage,
+                    delay,
+                    late_sends,
+                    churn,
+                    others,
+                    interrupted,
+                    rejected,
+                }
+            },
+        )
 }
 
 struct Stay {
@@ -64,6 +75,9 @@ pub(crate) fn history(weather: &Weather, seed: u64) -> History {
     let mut scenario = scenario(weather.clients, weather.publishers);
     if weather.others {
         scenario.publish.as_mut().expect("publishes").audience = Audience::Others;
+    }
+    if weather.rejected > 0 {
+        over_http(&mut scenario);
     }
     let mut history = History::of(scenario);
     let mut timed: Vec<(u64, u64, Event<'static>)> = Vec::new();
@@ -131,6 +145,7 @@ fn close_at(history: &mut History, cut: u64, interrupted: bool, after: impl Fn(&
             !never_sent.contains(&(copy.publisher, copy.seq)) && !unborn.contains(&copy.conn) && copy.received < ms(cut + 50)
         }
         Event::Connecting { conn, .. } => !unborn.contains(conn),
+        Event::Answered { publisher, seq, .. } => !never_sent.contains(&(*publisher, *seq)),
         event => !after(event),
     });
     let place = |history: &History| {
@@ -171,6 +186,12 @@ fn publication(
     let seq = history.publishes_late(publisher, planned, planned + lag);
     for event in history.events.drain(from..) {
         push(planned + lag, event);
+    }
+    if weather.rejected > 0 {
+        let status = if rng.below(1_000) < weather.rejected { 503 } else { 200 };
+        history.is_answered(publisher, seq, status, "");
+        let at = planned + lag + 10;
+        history.events.drain(from..).for_each(|event| push(at, event));
     }
     for (client, stay) in (0_u32..).zip(stays) {
         let mut times = 1;
@@ -214,6 +235,8 @@ proptest! {
             "contested, of those received, duplicate, out of order, damaged, received, stray"
         );
         prop_assert!(account.books_balance());
+        let in_rows: u64 = account.rows.as_slice().iter().map(|row| row.missing).sum();
+        prop_assert_eq!(in_rows + copies.missing_unplaced, copies.missing, "every missing copy is in a row");
         let named: Vec<_> = copies.missing_sightings.as_slice().iter()
             .map(|s| (s.at, s.conn.map_or(0, |c| c.0), s.publisher.map_or(0, |p| p.0), s.seq.map_or(0, |s| s.0))).collect();
         let first: Vec<_> = truth.missing_copies.iter().copied().take(8).collect();

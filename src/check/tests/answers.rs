@@ -2,24 +2,17 @@
 
 use super::{findings, not_passed, one, only, ordinary};
 use crate::account::Account;
-use crate::account::history::{History, ms, scenario};
+use crate::account::history::{self, History, ms, scenario};
 use crate::base::{ConnId, Span};
 use crate::check::Outcome;
 use crate::event::{Event, Phase};
 use crate::measure;
 use crate::scenario::Scenario;
-use crate::scenario::model::{HttpPublish, LatencyLimit, Metric, Template, Via};
+use crate::scenario::model::{LatencyLimit, Metric};
 
 fn over_http(clients: u32) -> Scenario {
     let mut scenario = scenario(clients, 1);
-    scenario.publish.as_mut().expect("publishes").via = Via::Http(HttpPublish {
-        method: "POST".into(),
-        url: Template::literal("http://127.0.0.1:1/pub"),
-        headers: Vec::new(),
-        body: Template::literal("stamp"),
-        within: Span::from_secs(1),
-    });
-    scenario.checks.publish = true;
+    history::over_http(&mut scenario);
     scenario
 }
 
