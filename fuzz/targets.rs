@@ -32,15 +32,21 @@ pub(crate) fn frames(bytes: &[u8]) {
     let (ours, violation) = read_ours([bytes].into_iter());
     let (theirs, broken) = read_theirs(bytes);
     for (at, (our, their)) in ours.iter().zip(&theirs).enumerate() {
-        assert_eq!(our, their, "message {at}");
+        // Code 1014 was registered after tungstenite's list was written; it takes it for a violation, which it does not tell.
+        let registered_later = (our, their) == (&Seen::Close(Some(1014)), &Seen::Close(Some(1002)));
+        assert!(our == their || registered_later, "message {at}: we read {our:?}, tungstenite {their:?}");
     }
-    if broken {
-        assert!(violation.is_some(), "tungstenite refuses it after {theirs:?}, we do not: {ours:?}");
+    match broken {
+        // It looks at every fragment of a text as it comes, we at the whole: until that has come we give no text.
+        Some(Broken::NotUtf8) => assert!(!ours.iter().skip(theirs.len()).any(|seen| matches!(seen, Seen::Text(_)))),
+        Some(Broken::Otherwise) => assert!(violation.is_some(), "tungstenite refuses it after {theirs:?}, we do not: {ours:?}"),
+        None => {}
     }
     match violation {
-        None => assert_eq!(ours.len(), theirs.len()),
-        // Lengths not in their shortest form, and close codes that may not be sent: tungstenite takes them.
-        Some(Violation::Length | Violation::Close) => {}
+        None if broken.is_none() => assert_eq!(ours.len(), theirs.len()),
+        None => {}
+        // Lengths not in their shortest form, of control frames too, and close codes that may not be sent: tungstenite takes them.
+        Some(Violation::Length | Violation::Control | Violation::Close) => {}
         Some(violation) => assert!(theirs.len() <= ours.len(), "we say {violation} and it reads on: {theirs:?}"),
     }
     let size = 1 + bytes.first().map_or(0, |first| usize::from(*first) % 16);
@@ -91,8 +97,15 @@ impl Write for Said<'_> {
     }
 }
 
+/// How tungstenite found the protocol broken.
+#[derive(Debug, Clone, Copy)]
+enum Broken {
+    NotUtf8,
+    Otherwise,
+}
+
 /// Tungstenite's messages, and whether it found the protocol broken.
-fn read_theirs(bytes: &[u8]) -> (Vec<Seen>, bool) {
+fn read_theirs(bytes: &[u8]) -> (Vec<Seen>, Option<Broken>) {
     let limit = Some(LIMIT as usize);
     let config = WebSocketConfig::default().read_buffer_size(4096).max_message_size(limit).max_frame_size(limit);
     let mut socket = WebSocket::from_raw_socket(Said(Cursor::new(bytes)), Role::Client, Some(config));
@@ -105,20 +118,21 @@ fn read_theirs(bytes: &[u8]) -> (Vec<Seen>, bool) {
             Ok(Theirs::Pong(bytes)) => seen.push(Seen::Pong(bytes.to_vec())),
             Ok(Theirs::Close(frame)) => {
                 seen.push(Seen::Close(frame.map(|frame| frame.code.into())));
-                return (seen, false);
+                return (seen, None);
             }
             Ok(Theirs::Frame(_)) => {}
-            Err(error) => return (seen, is_violation(&error)),
+            Err(error) => return (seen, broken(&error)),
         }
     }
 }
 
-fn is_violation(error: &tungstenite::Error) -> bool {
+const fn broken(error: &tungstenite::Error) -> Option<Broken> {
     use tungstenite::error::{Error, ProtocolError};
     match error {
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => false,
-        Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_) => true,
-        _ => false,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Utf8(_) => Some(Broken::NotUtf8),
+        Error::Protocol(_) | Error::Capacity(_) => Some(Broken::Otherwise),
+        _ => None,
     }
 }
 

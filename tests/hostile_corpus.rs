@@ -182,3 +182,37 @@ fn scenarios_on_the_seeds() {
         }
     }
 }
+
+/// Shipped scenarios with pieces taken out, doubled and replaced: what a hand slips into.
+#[test]
+fn scenarios_that_slipped() {
+    const TOKENS: [&str; 14] =
+        ["0", "-1", "\"", "[", "]]", "=", "18446744073709551616", "1e999", "\"5\"", "{", "}", "\n", "[clients]\n", "\"1000000h\""];
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut texts: Vec<String> = Vec::new();
+    for entry in fs::read_dir(shipped).expect("there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            texts.push(fs::read_to_string(path).expect("readable"));
+        }
+    }
+    texts.sort();
+    for n in 0..1_500 {
+        let mut rng = Seed(3).nth(n).rng();
+        let mut pick = |bound: usize| usize::try_from(rng.below(bound as u64)).expect("an index");
+        let mut text: Vec<char> = texts[pick(texts.len())].chars().collect();
+        for _ in 0..=pick(3) {
+            let at = pick(text.len());
+            let end = (at + pick(12)).min(text.len());
+            match pick(3) {
+                0 => drop(text.drain(at..end)),
+                1 => drop(text.splice(at..end, TOKENS[pick(TOKENS.len())].chars())),
+                _ => {
+                    let piece = text[at..end].to_vec();
+                    drop(text.splice(at..at, piece));
+                }
+            }
+        }
+        targets::scenario(text.into_iter().collect::<String>().as_bytes());
+    }
+}

@@ -82,7 +82,6 @@ fn a_copy_costs_its_instant_and_little_else() {
         ("bursts of 16 in one read", FanOut { conns: 1_000, publishers: 4, publications: 320, together: 16, shuffled: true }, 0.4),
     ] {
         let cost = fan_out.cost();
-        eprintln!("{what}: {cost:.3}");
         assert!(cost <= most, "{what}: {cost:.2} bytes a copy, should be {most} at most");
     }
 }

@@ -59,8 +59,11 @@ fn processes_and_threads_keep_the_same_books() {
 #[test]
 fn a_worker_that_dies_makes_the_run_inconclusive_and_its_copies_contested() {
     let server = Server::start();
-    let mut run = Running::start(&scenario(20, 30), &["--url", &server.url, "--processes", "2"]);
+    let short = scenario(20, 30).replace("within = \"20s\"", "within = \"3s\"");
+    let mut run = Running::start(&short, &["--url", &server.url, "--processes", "2"]);
     run.until("steady");
+    // Long enough that the deadline of the first copies is over before the run is.
+    watched::pass(Duration::from_secs(6));
     let workers = run.workers();
     assert_eq!(workers.len(), 2, "two worker processes");
     watched::signal(workers[1], Signal::KILL);
@@ -81,7 +84,7 @@ fn a_stopped_worker_is_the_instruments_fault() {
     run.until("steady");
     let workers = run.workers();
     watched::signal(workers[1], Signal::STOP);
-    std::thread::park_timeout(Duration::from_secs(3));
+    watched::pass(Duration::from_secs(3));
     watched::signal(workers[1], Signal::CONT);
     let (code, report, told) = run.end(Duration::from_secs(90));
     assert_eq!(code, Some(3), "{told}\n{report:#}");
@@ -98,7 +101,7 @@ fn a_stalled_server_is_not_the_instruments_fault() {
     let mut run = Running::start(&scenario(20, 6), &["--url", &server.url, "--processes", "2"]);
     run.until("steady");
     watched::signal(server.pid(), Signal::STOP);
-    std::thread::park_timeout(Duration::from_millis(2_500));
+    watched::pass(Duration::from_millis(2_500));
     watched::signal(server.pid(), Signal::CONT);
     let (_, report, told) = run.end(Duration::from_secs(90));
     let instrument = outcome(&report, "instrument");

@@ -98,18 +98,26 @@ impl Bench {
     }
 
     /// Ours and the floor by turns, with one load.
-    fn beside_floor(&self, load: &Load) -> Result<(Vec<f64>, Vec<f64>, Vec<Ran>), Failed> {
-        let (mut ours, mut floor, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    fn beside_floor(&self, load: &Load) -> Result<Beside, Failed> {
+        let Beside { mut ours, mut floor, mut runs } = Beside::default();
         for _ in 0..self.repeat {
             let server = self.server()?;
             floor.push(self.floor(server.port, load.clients, load.publishers, load.rate, load.size)?);
             let server = self.server()?;
-            let ran = ours::run(&load.scenario(self.seconds(10)), &server.url())?;
+            let ran = ours::run(&load.scenario(self.seconds(10)), &server.one_thread())?;
             ours.push(ran.copies_per_cpu_second());
             runs.push(ran);
         }
-        Ok((ours, floor, runs))
+        Ok(Beside { ours, floor, runs })
     }
+}
+
+/// Ours and the floor, copies per CPU second, sample by sample.
+#[derive(Default)]
+struct Beside {
+    ours: Vec<f64>,
+    floor: Vec<f64>,
+    runs: Vec<Ran>,
 }
 
 /// A broadcast load with every check on that the server can meet.
@@ -165,6 +173,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Arguments of a run by one thread, as the floor client is one.
+    fn one_thread(&self) -> Vec<String> {
+        [self.url(), vec!["--threads".into(), "1".into()]].concat()
+    }
+}
+
 fn ratio(ours: &[f64], floor: &[f64]) -> Vec<f64> {
     ours.iter().zip(floor).map(|(a, b)| a / b).collect()
 }
@@ -177,7 +192,7 @@ fn verdicts(runs: &[Ran]) -> String {
 }
 
 fn against_floor(bench: &Bench, load: &Load, bar: f64) -> Result<Vec<Line>, Failed> {
-    let (ours, floor, runs) = bench.beside_floor(load)?;
+    let Beside { ours, floor, runs } = bench.beside_floor(load)?;
     Ok(vec![
         Line::new("ours ÷ floor, copies per CPU second", "", Bar::AtLeast(bar), ratio(&ours, &floor)).note(verdicts(&runs)),
         Line::new("ours", "copies/CPU-s", Bar::Stated, ours),
@@ -204,7 +219,7 @@ fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
     let mut runs = Vec::new();
     for _ in 0..bench.repeat {
         let server = bench.server()?;
-        let ran = ours::run(&scenario, &server.url())?;
+        let ran = ours::run(&scenario, &server.one_thread())?;
         samples.push(ran.copies_per_cpu_second());
         runs.push(ran);
     }
@@ -224,7 +239,7 @@ fn memory_per_connection(bench: &Bench, server: &dyn Fn() -> Result<Server, Fail
         let mut held = [0.0; 2];
         for (held, clients) in held.iter_mut().zip([few, many]) {
             let server = server()?;
-            let ran = ours::run(&holding(clients, rate, 2, ""), &[server.url(), vec!["--threads".into(), "1".into()]].concat())?;
+            let ran = ours::run(&holding(clients, rate, 2, ""), &server.one_thread())?;
             #[expect(clippy::cast_precision_loss, reason = "a figure")]
             let memory = ran.marks.get("drain").map_or(f64::NAN, |mark| mark.memory as f64);
             *held = memory;
@@ -248,7 +263,7 @@ fn connects(bench: &Bench) -> Result<Vec<Line>, Failed> {
     let (mut rate, mut cost) = (Vec::new(), Vec::new());
     for _ in 0..bench.repeat {
         let server = bench.server()?;
-        let ran = ours::run(&holding(clients, 100_000, 1, ""), &[server.url(), vec!["--threads".into(), "1".into()]].concat())?;
+        let ran = ours::run(&holding(clients, 100_000, 1, ""), &server.one_thread())?;
         rate.push(ran.number("summary.rates.connects_per_s"));
         cost.push(ran.cpu("ramp", "warm-up") * 1e6 / f64::from(clients));
     }

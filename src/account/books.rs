@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::bottom::Sightings;
 use super::copies::Copies;
 use super::lives::Connections;
 use super::pings::Pings;
@@ -36,6 +37,8 @@ pub struct Account {
     pub transit: Tally,
     /// sent − planned, steady state.
     pub send_lag: Tally,
+    /// Request to answer of publications sent over HTTP, whole run.
+    pub requests: Tally,
     /// First, median and last receiver per publication.
     pub spread: Spreads,
     /// Application pings.
@@ -69,6 +72,16 @@ pub struct Publications {
     pub late_sends: u64,
     /// When the first and the last was sent.
     pub sending: Option<(Instant, Instant)>,
+    /// Answers to publications sent over HTTP, by status; 0 where none came.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Publications that were rejected: any answer but 2xx, or none.
+    pub rejections: Sightings,
+}
+
+/// Whether an HTTP status says that a publication was taken.
+#[must_use]
+pub const fn is_accepted(status: u16) -> bool {
+    200 <= status && status < 300
 }
 
 impl Publications {
@@ -78,7 +91,23 @@ impl Publications {
         self.dropped.values().sum()
     }
 
+    /// Publications sent over HTTP that were answered, or given up.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+
+    /// Of those, the ones that were not taken.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.statuses.iter().filter(|(status, _)| !is_accepted(**status)).map(|(_, n)| n).sum()
+    }
+
     fn merge(&mut self, other: Self) {
+        for (status, n) in other.statuses {
+            *self.statuses.entry(status).or_default() += n;
+        }
+        self.rejections.merge(other.rejections);
         self.sent += other.sent;
         self.sent_steady += other.sent_steady;
         for (cause, n) in other.dropped {
@@ -176,6 +205,7 @@ impl Account {
             delivery: Tally::default(),
             transit: Tally::default(),
             send_lag: Tally::default(),
+            requests: Tally::default(),
             spread: Spreads::default(),
             application: Pings::default(),
             protocol: Pings::default(),
@@ -201,6 +231,7 @@ impl Account {
         self.delivery.merge(&other.delivery);
         self.transit.merge(&other.transit);
         self.send_lag.merge(&other.send_lag);
+        self.requests.merge(&other.requests);
         self.spread.merge(other.spread);
         self.application.merge(other.application);
         self.protocol.merge(other.protocol);

@@ -56,6 +56,11 @@ impl Sightings {
         }
     }
 
+    /// Drops those that `told` no longer holds for.
+    pub(super) fn retain(&mut self, told: impl FnMut(&Sighting) -> bool) {
+        self.0.retain(told);
+    }
+
     /// Adds another's sightings.
     pub(super) fn merge(&mut self, other: Self) {
         for sighting in other.0 {

@@ -16,6 +16,9 @@ impl Ledger {
             Event::Opened { at, handshake, .. } => {
                 self.reopen(slot);
                 self.lives.opened(slot, at, handshake);
+                if self.plan.group_of(conn).is_some_and(|(group, _)| !group.subprotocols.is_empty()) {
+                    self.lives.sums.offering += 1;
+                }
                 self.rows.at(at).opened += 1;
             }
             Event::Greeting { at, text, .. } => self.lives.greeting(conn, at, text),
@@ -26,6 +29,10 @@ impl Ledger {
                     self.seats[slot].sit(self.limits.publishers);
                     self.last_ready = self.last_ready.max(at);
                 }
+            }
+            Event::NoSubprotocol { at, .. } => {
+                self.lives.sums.unchosen += 1;
+                self.lives.sums.unchosen_sightings.note(at, Some(conn), None, || "opened with none of the subprotocols offered".into());
             }
             Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
             Event::Leaving { at, .. } => {

@@ -36,6 +36,10 @@ pub struct Copies {
     pub contested: u64,
     /// Of those, the ones that arrived.
     pub contested_received: u64,
+    /// Of the contested, copies of publications that the server rejected.
+    pub contested_rejected: u64,
+    /// Of the missing, those whose publication's planned instant is no longer kept: in no row of the timeline.
+    pub missing_unplaced: u64,
     /// Second and further arrivals.
     pub duplicate: u64,
     /// First arrivals behind a later publication of the same publisher.
@@ -97,6 +101,8 @@ impl Copies {
         self.missing_unreadable += other.missing_unreadable;
         self.contested += other.contested;
         self.contested_received += other.contested_received;
+        self.contested_rejected += other.contested_rejected;
+        self.missing_unplaced += other.missing_unplaced;
         self.duplicate += other.duplicate;
         self.out_of_order += other.out_of_order;
         self.out_of_total_order += other.out_of_total_order;
@@ -132,6 +138,8 @@ impl Copies {
             && self.received == self.on_time + self.late + self.contested_received + self.duplicate + self.stray_copies
             && self.late_by_us <= self.late
             && self.contested_received <= self.contested
+            && self.contested_rejected <= self.contested
+            && self.missing_unplaced <= self.missing
             && self.missing_unreadable <= self.missing
     }
 

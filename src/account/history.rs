@@ -167,6 +167,13 @@ impl History {
         seq
     }
 
+    /// `publisher`'s publication is answered 10 ms after it was sent; status 0: not at all.
+    pub(crate) fn is_answered(&mut self, publisher: u32, seq: u32, status: u16, detail: &'static str) -> &mut Self {
+        let (_, sent) = self.sent[publisher as usize][seq as usize];
+        let took = Span::from_millis(10);
+        self.tell(Event::Answered { publisher: PublisherId(publisher), seq: Seq(seq), at: sent + took, status, took, detail })
+    }
+
     pub(crate) fn drops_publication(&mut self, publisher: u32, at: u64, cause: DropCause) -> &mut Self {
         self.tell(Event::Dropped { publisher: PublisherId(publisher), planned: ms(at), at: ms(at), cause })
     }
@@ -227,7 +234,7 @@ impl History {
             match *event {
                 Event::Phase { .. } | Event::Interrupted { .. } => ledgers.iter_mut().for_each(|ledger| ledger.observe(*event)),
                 Event::Health { .. } => ledgers[0].observe(*event),
-                Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } => {
+                Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {
                     ledgers[(self.plan.connection_of(publisher).0 % of) as usize].observe(*event);
                 }
                 _ => {

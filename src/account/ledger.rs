@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::lives::{Life, Lives};
 use super::pings::PingBook;
 use super::pulse::PulseBook;
+use super::rejected::LateOf;
 use super::rows::{Interval, Rows};
 use super::send_log::SendLog;
 use super::share::{Share, Slots};
@@ -43,6 +44,8 @@ pub struct Ledger {
     pub(super) delivery: Tally,
     pub(super) transit: Tally,
     pub(super) send_lag: Tally,
+    pub(super) requests: Tally,
+    pub(super) late_of: LateOf,
     pub(super) in_flight: InFlight,
     pub(super) log: SendLog,
     pub(super) publications: Publications,
@@ -88,6 +91,8 @@ impl Ledger {
             delivery: Tally::default(),
             transit: Tally::default(),
             send_lag: Tally::default(),
+            requests: Tally::default(),
+            late_of: LateOf::default(),
             in_flight: InFlight::new(plan.publishers, share.index),
             log: SendLog::new(&plan, share),
             publications: Publications::default(),
@@ -228,7 +233,11 @@ impl Ledger {
     #[cold]
     fn late(&mut self, copy: &Copy, delivery: Span, transit: Span) {
         self.copies.late += 1;
-        self.copies.late_by_us += u64::from(transit <= self.limits.within);
+        let by_us = transit <= self.limits.within;
+        self.copies.late_by_us += u64::from(by_us);
+        if self.limits.over_http {
+            self.late_of.note((copy.publisher, copy.seq), by_us);
+        }
         self.copies.late_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
             format!("arrived {delivery} after it was due, {transit} after it was sent")
         });
@@ -294,6 +303,7 @@ impl Ledger {
                 *self.publications.dropped.entry(cause).or_default() += 1;
                 self.publications.dropped_steady += u64::from(planned >= self.steady_at);
             }
+            Event::Answered { publisher, seq, at, status, took, detail } => self.answered((publisher, seq), at, status, took, detail),
             Event::Health { at, reading } => {
                 let row = self.rows.at(at);
                 row.loop_lag_max = row.loop_lag_max.max(Some(reading.loop_lag));

@@ -2,7 +2,7 @@
 
 use crate::base::Span;
 use crate::plan::Plan;
-use crate::scenario::model::{Audience, Encoding, OrderScope};
+use crate::scenario::model::{Audience, Encoding, OrderScope, Via};
 use crate::scenario::template::Vars;
 
 /// What the plan says about judging a copy.
@@ -16,6 +16,8 @@ pub(super) struct Limits {
     pub(super) late_send: Span,
     pub(super) total_order: bool,
     pub(super) others: bool,
+    /// Publications can be rejected.
+    pub(super) over_http: bool,
     pub(super) text: bool,
     ping_text: Option<Vec<u8>>,
 }
@@ -33,6 +35,7 @@ impl Limits {
             late_send: checks.instrument.late_send,
             total_order: checks.order == Some(OrderScope::Total),
             others: publish.is_some_and(|publish| publish.audience == Audience::Others),
+            over_http: publish.is_some_and(|publish| matches!(publish.via, Via::Http(_))),
             text: publish.is_some_and(|publish| publish.encoding == Encoding::Text),
             ping_text: ping.and_then(|ping| ping.send.render(&Vars::default()).ok()),
         }

@@ -46,6 +46,12 @@ pub struct Connections {
     pub handshakes: Tally,
     /// When the first and the last connection opened.
     pub opening: Option<(Instant, Instant)>,
+    /// Opened by clients that offered subprotocols …
+    pub offering: u64,
+    /// … of which so many were given none of them.
+    pub unchosen: u64,
+    /// Connections that were given none of the subprotocols offered.
+    pub unchosen_sightings: Sightings,
     /// Failed attempts.
     pub failures: Sightings,
     /// Clients that did not become ready.
@@ -94,6 +100,9 @@ impl Connections {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (mine, theirs) => mine.or(theirs),
         };
+        self.offering += other.offering;
+        self.unchosen += other.unchosen;
+        self.unchosen_sightings.merge(other.unchosen_sightings);
         self.failures.merge(other.failures);
         self.unready.merge(other.unready);
         self.losses.merge(other.losses);

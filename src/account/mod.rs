@@ -18,6 +18,7 @@ mod pings;
 mod progress;
 mod pulse;
 mod ranges;
+mod rejected;
 mod rows;
 mod send_log;
 mod settle;
@@ -29,7 +30,7 @@ mod window;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use books::{Account, Bounds, Condition, Publications, ShardCpu};
+pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted};
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
 pub use ledger::{Ledger, stray_name};

@@ -1,7 +1,9 @@
 //! Sets of sequence numbers as sorted, disjoint, non-touching half-open ranges.
 
+use serde::{Deserialize, Serialize};
+
 /// A set of `u32`, small when its members lie together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ranges(Vec<(u32, u32)>);
 
 impl Ranges {
@@ -29,6 +31,21 @@ impl Ranges {
             let joined = (self.0[first].0.min(from), self.0[last - 1].1.max(to));
             self.0.splice(first..last, [joined]);
         }
+    }
+
+    /// Adds `n` without taking another range: whatever lies between it and its neighbour comes in too.
+    pub(super) fn widen(&mut self, n: u32) {
+        let i = self.0.partition_point(|r| r.1 <= n);
+        match (i.checked_sub(1).and_then(|before| self.0.get(before)), self.0.get(i)) {
+            (Some(&(_, end)), _) => self.insert(end, n + 1),
+            (None, Some(&(start, _))) => self.insert(n, start),
+            (None, None) => self.insert(n, n + 1),
+        }
+    }
+
+    /// How many members there are.
+    pub(super) fn count(&self) -> u64 {
+        self.0.iter().map(|(from, to)| u64::from(to - from)).sum()
     }
 
     /// Takes `n` out; false when it was not in.
@@ -72,9 +89,14 @@ mod tests {
                 } else {
                     prop_assert_eq!(ranges.remove(from), set.remove(&from));
                 }
+                prop_assert_eq!(ranges.count(), set.len() as u64);
                 prop_assert!(ranges.0.windows(2).all(|w| w[0].1 < w[1].0), "sorted and apart: {:?}", ranges);
             }
+            let mut wide = ranges.clone();
+            wide.widen(33);
+            prop_assert!(wide.contains(33) && wide.len() <= ranges.len().max(1));
             for n in 0..70 {
+                prop_assert!(wide.contains(n) || !ranges.contains(n));
                 prop_assert_eq!(ranges.contains(n), set.contains(&n));
                 prop_assert_eq!(ranges.count_in(n, n + 9), set.range(n..n + 9).count() as u64);
             }

@@ -34,6 +34,8 @@ pub struct Row {
     pub copies: u64,
     /// Duplicates, out-of-order, damaged and stray arrivals.
     pub faults: u64,
+    /// Copies owed of the publications planned in this row that never arrived.
+    pub missing: u64,
     /// Beats seen.
     pub beats: u64,
     /// Pongs seen.
@@ -164,6 +166,7 @@ impl Row {
         self.sent += other.sent;
         self.copies += other.copies;
         self.faults += other.faults;
+        self.missing += other.missing;
         self.beats += other.beats;
         self.pongs += other.pongs;
         self.delivery.merge(&other.delivery);

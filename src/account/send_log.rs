@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ranges::Ranges;
 use super::share::Share;
 use crate::base::{Instant, PublisherId, Seq, Span};
 use crate::plan::Plan;
@@ -33,6 +34,11 @@ struct Sent {
     stride: u32,
     /// The latest publications without gap; the last is number `count` − 1. (planned, sent)
     latest: Vec<(Instant, Instant)>,
+    /// Publications that the server rejected: owed to nobody. Where there is no room for them one by one, accepted ones that lie
+    /// between them are taken in and judged as little.
+    rejected: Ranges,
+    /// How many were rejected.
+    rejections: u32,
 }
 
 /// Where a boundary lies in a sequence: between `from` and `to`; equal unless the log was thinned there.
@@ -88,10 +94,37 @@ impl SendLog {
     /// Takes over what `other` knows. Every publisher is written by one shard, so the order of merging does not matter.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.publishers.iter_mut().zip(&other.publishers) {
-            if (theirs.known, theirs.count) > (mine.known, mine.count) {
+            if (theirs.known, theirs.count, theirs.rejections) > (mine.known, mine.count, mine.rejections) {
                 mine.clone_from(theirs);
             }
         }
+    }
+
+    /// Notes that the server rejected a publication.
+    pub(super) fn reject(&mut self, publisher: PublisherId, seq: Seq) {
+        let Some(sent) = self.publishers.get_mut(publisher.index()).filter(|sent| seq.0 < sent.count) else { return };
+        sent.rejections += 1;
+        if sent.rejected.len() < self.room {
+            sent.rejected.insert(seq.0, seq.0 + 1);
+        } else {
+            sent.rejected.widen(seq.0);
+        }
+    }
+
+    /// Publications rejected by the server, over all publishers.
+    #[must_use]
+    pub fn rejections(&self) -> u64 {
+        self.publishers.iter().map(|sent| u64::from(sent.rejections)).sum()
+    }
+
+    /// Whether a publication was rejected.
+    pub(super) fn is_rejected(&self, publisher: PublisherId, seq: Seq) -> bool {
+        self.publishers.get(publisher.index()).is_some_and(|sent| sent.rejected.contains(seq.0))
+    }
+
+    /// The rejected parts of `[from, to)`, ascending.
+    pub(super) fn rejected(&self, publisher: usize, from: u32, to: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.publishers.get(publisher).into_iter().flat_map(move |sent| sent.rejected.overlaps(from, to))
     }
 
     /// How many publications `publisher` sent.
@@ -138,10 +171,10 @@ impl SendLog {
         self.publishers[publisher].boundary(|&(planned, _)| planned + within <= end)
     }
 
-    /// Whether older entries were thinned.
+    /// Whether older entries were thinned, or rejected publications lumped together.
     #[must_use]
     pub fn is_thinned(&self) -> bool {
-        self.publishers.iter().any(|sent| sent.stride > 1)
+        self.publishers.iter().any(|sent| sent.stride > 1 || sent.rejected.count() > u64::from(sent.rejections))
     }
 }
 

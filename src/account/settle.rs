@@ -4,6 +4,7 @@ use super::books::{Account, Bounds};
 use super::copies::{Copies, Seat};
 use super::ledger::Ledger;
 use super::lives::Life;
+use super::rows::Rows;
 use super::send_log::{Boundary, SendLog};
 use super::window::{Gaps, Window, seen_in, unseen};
 use crate::base::{ConnId, Instant, PublisherId, Seq};
@@ -41,6 +42,10 @@ struct Sums {
     unattested: u64,
     /// Contested and never arrived.
     absent: u64,
+    /// Contested because the server rejected the publication.
+    rejected: u64,
+    /// Missing, of a publication whose number is not kept.
+    unplaced: u64,
 }
 
 /// What settling knows of the run.
@@ -93,7 +98,8 @@ impl Ledger {
             return true;
         }
         let first_sent = log.first_sent();
-        if self.limits.everyone && !self.somebody_left && self.last_ready <= first_sent {
+        let rejections = log.rejections();
+        if self.limits.everyone && !self.somebody_left && self.last_ready <= first_sent && rejections == 0 {
             let own: u64 = if self.limits.others {
                 let own = |(seat, life): (&Seat, &Life)| (life.is_member()).then(|| log.count(PublisherId(seat.own)));
                 self.seats.iter().zip(&self.lives.lives).filter_map(own).map(u64::from).sum()
@@ -104,13 +110,13 @@ impl Ledger {
         }
         let taken = self.taken();
         if let Some((at_total, at_taken, outstanding)) = self.walked.get()
-            && at_total == total
+            && at_total == total + rejections
             && taken < at_taken + outstanding
         {
             return false;
         }
         let outstanding = self.outstanding(log);
-        self.walked.set(Some((total, taken, outstanding)));
+        self.walked.set(Some((total + rejections, taken, outstanding)));
         outstanding == 0
     }
 
@@ -139,7 +145,11 @@ impl Ledger {
                     continue;
                 }
                 let lo = if life.ready <= first_sent { Boundary::exact(0) } else { log.sent_from(publisher, life.ready) };
-                unseen(window, gaps, lo.to, count, |a, b| outstanding += u64::from(b - a));
+                let mut at = lo.to;
+                for (a, b) in log.rejected(publisher, lo.to, count).chain([(count, count)]) {
+                    unseen(window, gaps, at, a, |from, to| outstanding += u64::from(to - from));
+                    at = b;
+                }
             }
         }
         outstanding
@@ -154,13 +164,15 @@ impl Ledger {
         let plan = self.plan.clone();
         let some = (!self.limits.everyone).then_some(&*plan);
         let closing = Closing { some, log, counts: log.counts().collect(), first_sent: log.first_sent(), cut, within: self.limits.within };
-        let mut bounds = Bounds {
+        let bounds = Bounds {
             holes_forgotten: self.room.holes_forgotten,
             early_forgotten: self.room.early_forgotten,
             log_thinned: log.is_thinned(),
             publishers_unknown: closing.counts.iter().filter(|(known, _)| !known).count() as u64,
             out_of_balance: 0,
         };
+        let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds };
+        std::mem::take(&mut self.late_of).forgive(log, &mut sheet.copies);
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
             let (conn, life) = (self.slots.conn(slot), self.lives.lives[slot]);
@@ -170,14 +182,14 @@ impl Ledger {
                 self.protocol.end(slot, conn, closed_at);
             }
             let seat = std::mem::replace(&mut self.seats[slot], Seat::new(u32::MAX));
-            moved.settle(seat, &life, conn, &closing, &mut self.copies, &mut bounds);
+            moved.settle(seat, &life, conn, &closing, &mut sheet);
         }
         for (slot, seat, life) in std::mem::take(&mut self.past) {
-            moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut self.copies, &mut bounds);
+            moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut sheet);
         }
-        moved.enter(&mut self.copies);
-        if !self.copies.balance() {
-            bounds.out_of_balance += 1;
+        moved.enter(&mut sheet.copies);
+        if !sheet.copies.balance() {
+            sheet.bounds.out_of_balance += 1;
         }
         let share = self.slots.share();
         let mut connections = self.lives.sums;
@@ -188,17 +200,18 @@ impl Ledger {
             interrupted: self.interrupted,
             connections,
             publications: self.publications,
-            copies: self.copies,
+            copies: sheet.copies,
             delivery: self.delivery,
             transit: self.transit,
             send_lag: self.send_lag,
+            requests: self.requests,
             spread: self.in_flight.finish(),
             application: self.application.finish(),
             protocol: self.protocol.finish(),
             pulse: self.pulse.finish(),
             health: self.readings.finish(share.index),
-            rows: self.rows,
-            bounds,
+            rows: sheet.rows,
+            bounds: sheet.bounds,
         }
     }
 }
@@ -216,7 +229,7 @@ fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
 }
 
 /// One client over all publishers.
-fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies) -> Sums {
+fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet) -> Sums {
     seat.sit(u32::try_from(closing.counts.len()).unwrap_or(u32::MAX));
     let mut sums = Sums::default();
     let always_there = closing.is_static(life);
@@ -226,7 +239,8 @@ fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, cop
             continue;
         }
         let gaps = gaps_of(seat, publisher);
-        if always_there && known && gaps.is_none() && window.holds_all_of(count) {
+        let all_taken = closing.log.rejected(publisher, 0, count).next().is_none();
+        if always_there && known && all_taken && gaps.is_none() && window.holds_all_of(count) {
             sums.owed += u64::from(count);
             sums.arrived += u64::from(count);
             continue;
@@ -236,41 +250,76 @@ fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, cop
             continue;
         }
         let owed = closing.owed(life, publisher, count);
-        pair(&mut sums, window, gaps, owed, |seq| {
-            let publication = (PublisherId(u32::try_from(publisher).unwrap_or(u32::MAX)), Seq(seq));
-            let instants = closing.log.instants(publication.0, publication.1);
-            let at = instants.map_or(life.ready, |(_, sent)| sent);
-            let full = copies.missing_sightings.is_full_before(at);
-            if !full {
-                copies.missing_sightings.note(at, Some(conn), Some(publication), || match instants {
-                    Some((_, sent)) => format!("sent at {sent}, never arrived"),
-                    None => "never arrived".into(),
-                });
-            }
-            !full
+        let rejected = closing.log.rejected(publisher, 0, count);
+        let publisher = PublisherId(u32::try_from(publisher).unwrap_or(u32::MAX));
+        let mut wanted = super::bottom::WITNESSES;
+        pair(&mut sums, window, gaps, owed, rejected, |seq| {
+            sheet.lost(closing, (publisher, Seq(seq)), (conn, life), &mut wanted);
         });
     }
     sums
 }
 
-/// One client and one publisher; `witness` is told missing ones from the first on until it has enough.
-fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut witness: impl FnMut(u32) -> bool) {
-    let (from, to) = (owed.lo.to.min(owed.hi.from), owed.hi.from);
-    let length = u64::from(to - from);
-    let mut missing = 0;
-    let mut wanted = super::bottom::WITNESSES;
-    unseen(window, gaps, from, to, |a, b| {
-        missing += u64::from(b - a);
-        for seq in (a..b).take(wanted) {
-            wanted = if witness(seq) { wanted - 1 } else { 0 };
-            if wanted == 0 {
-                break;
-            }
+/// What settling writes on.
+struct Sheet {
+    copies: Copies,
+    rows: Rows,
+    bounds: Bounds,
+}
+
+impl Sheet {
+    /// One missing copy: in the row its publication was planned in, and a witness while so many are `wanted` of its pair.
+    fn lost(&mut self, closing: &Closing<'_>, publication: (PublisherId, Seq), (conn, life): (ConnId, &Life), wanted: &mut usize) {
+        let instants = closing.log.instants(publication.0, publication.1);
+        match instants {
+            Some((planned, _)) => self.rows.at(planned).missing += 1,
+            None => self.copies.missing_unplaced += 1,
         }
-    });
-    missing = (missing + gaps.map_or(0, |gaps| u64::from(gaps.forgotten))).min(length);
+        if *wanted == 0 {
+            return;
+        }
+        let at = instants.map_or(life.ready, |(_, sent)| sent);
+        if self.copies.missing_sightings.is_full_before(at) {
+            *wanted = 0;
+            return;
+        }
+        *wanted -= 1;
+        self.copies.missing_sightings.note(at, Some(conn), Some(publication), || match instants {
+            Some((_, sent)) => format!("sent at {sent}, never arrived"),
+            None => "never arrived".into(),
+        });
+    }
+}
+
+/// One client and one publisher, whose `rejected` publications are given in ascending ranges; `lost` is told each missing one.
+fn pair(
+    sums: &mut Sums,
+    window: &Window,
+    gaps: Option<&Gaps>,
+    owed: Owed,
+    rejected: impl Iterator<Item = (u32, u32)>,
+    mut lost: impl FnMut(u32),
+) {
+    let (from, to) = (owed.lo.to.min(owed.hi.from), owed.hi.from);
+    let (mut length, mut told, mut at) = (0, 0, from);
+    let within = rejected.map(|(a, b)| (a.clamp(from, to), b.clamp(from, to))).filter(|(a, b)| a < b);
+    for (a, b) in within.chain([(to, to)]) {
+        length += u64::from(a - at);
+        unseen(window, gaps, at, a, |from, to| {
+            told += u64::from(to - from);
+            (from..to).for_each(&mut lost);
+        });
+        let seen = seen_in(window, gaps, a, b);
+        let count = u64::from(b - a);
+        sums.rejected += count;
+        sums.beyond += seen;
+        sums.absent += count - seen;
+        at = b;
+    }
+    let missing = (told + gaps.map_or(0, |gaps| u64::from(gaps.forgotten))).min(length);
     sums.owed += length;
     sums.missing += missing;
+    sums.unplaced += missing - told;
     sums.arrived += length - missing;
     let beyond = owed.hi.to.max(owed.lo.to).min(owed.count);
     sums.beyond += seen_in(window, gaps, beyond, owed.count);
@@ -284,20 +333,20 @@ fn pair(sums: &mut Sums, window: &Window, gaps: Option<&Gaps>, owed: Owed, mut w
 
 impl Sums {
     /// Settles one membership.
-    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, copies: &mut Copies, bounds: &mut Bounds) {
+    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet) {
         if life.ready == Instant::FAR {
             return;
         }
         if let Some(windows) = seat.closed.take() {
             seat.windows = windows;
         }
-        let sums = client(&mut seat, life, conn, closing, copies);
-        let exact = !bounds.log_thinned && sums.unattested == 0 && bounds.early_forgotten == 0;
-        self.add_client(&seat, sums, exact, conn, copies, bounds);
+        let sums = client(&mut seat, life, conn, closing, sheet);
+        let exact = !sheet.bounds.log_thinned && sums.unattested == 0 && sheet.bounds.early_forgotten == 0;
+        self.add_client(&seat, sums, exact, conn, sheet);
     }
 
     /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
-    fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, copies: &mut Copies, bounds: &mut Bounds) {
+    fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, Sheet { copies, bounds, .. }: &mut Sheet) {
         // Of what arrived as owed, what turns out not to have been.
         let not_owed = sums.beyond + sums.never_sent + sums.unattested;
         let never_sent = sums.never_sent.min(seat.taken.saturating_sub(sums.arrived + sums.beyond));
@@ -314,6 +363,8 @@ impl Sums {
         self.never_sent += never_sent;
         self.unattested += unattested;
         self.absent += sums.absent;
+        self.rejected += sums.rejected;
+        self.unplaced += sums.unplaced;
         copies.owed_clients += u64::from(sums.owed + blurred > 0);
         if sums.missing > 0 {
             copies.missing_clients += 1;
@@ -332,6 +383,8 @@ impl Sums {
         copies.on_time = self.arrived - copies.late;
         copies.contested_received += self.beyond + self.unattested;
         copies.contested = copies.contested_received + self.absent;
+        copies.contested_rejected = self.rejected;
+        copies.missing_unplaced += self.unplaced;
         if self.never_sent > 0 {
             copies.stray_copies += self.never_sent;
             *copies.stray.entry(StrayKind::Unknown).or_default() += self.never_sent;

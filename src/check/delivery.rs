@@ -1,14 +1,18 @@
 //! `delivery`: every owed copy arrives, in time.
 
 use super::evidence::{Draft, Evidence, witnesses};
-use super::words::{count, listed, percent, several};
-use super::{Check, Finding};
+use super::words::{count, listed, percent, sentences, several};
+use super::{Check, Finding, Outcome};
 use crate::account::{Copies, SAMPLE};
+
+/// The share of contested copies, in per cent, beyond which a run proves too little of what it set out to prove. Copies of rejected
+/// publications do not count: `publish` tells of them.
+const MOST_CONTESTED: u64 = 10;
 
 pub(super) static CHECK: Check = Check {
     id: "delivery",
     claim: "Every copy of every publication reaches every client it is owed to, within the limit.",
-    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong.",
+    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong; where they are more than a tenth of all, the finding is inconclusive.",
     proves: "Each client's books were kept for each publication, so a duplicate cannot hide a loss. Missing copies did not come before the drain ended; late ones came, but more than `within` after they were due. A pass says nothing about clients that were not connected.",
     examine,
 };
@@ -19,6 +23,8 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     // A frame too damaged to be read did arrive; it is held against the server once, by `integrity`.
     let unreadable = if evidence.plan.scenario.checks.integrity { copies.missing_unreadable } else { 0 };
     let missing = copies.missing - unreadable;
+    let overlapped = copies.contested.saturating_sub(copies.contested_rejected);
+    let all = copies.owed + overlapped;
     let mut draft = Draft {
         population: copies.owed,
         unit: "owed copies",
@@ -43,10 +49,23 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         (unreadable > 0).then(|| {
             format!("{} besides arrived damaged beyond reading: see integrity.", several(unreadable, "missing copy", "missing copies"))
         }),
-        (copies.contested > 0)
-            .then(|| format!("{} contested (a join, leave or disconnect overlaps).", several(copies.contested, "copy is", "copies are"))),
+        (overlapped > 0)
+            .then(|| format!("{} contested (a join, leave or disconnect overlaps).", several(overlapped, "copy is", "copies are"))),
+        (copies.contested_rejected > 0).then(|| {
+            let of = several(copies.contested_rejected, "copy is", "copies are");
+            format!("{of} of publications that the server rejected, and owed to nobody: see publish.")
+        }),
     ];
-    vec![draft.conclude(check, evidence)]
+    let mut finding = draft.conclude(check, evidence);
+    // Nothing is wrong with what could be judged, but too little could be.
+    if finding.outcome == Outcome::Pass && overlapped * 100 > all * MOST_CONTESTED {
+        finding.outcome = Outcome::Inconclusive;
+        let share = percent(overlapped, all);
+        let why =
+            format!("{share} of the copies are contested, more than the {MOST_CONTESTED} % up to which the rest speaks for the whole.");
+        finding.note = sentences([Some(why), Some(finding.note)]);
+    }
+    vec![finding]
 }
 
 fn observed(copies: &Copies) -> String {
@@ -70,7 +89,7 @@ fn hint(evidence: &Evidence<'_>, missing: u64) -> Option<String> {
     }
     let (account, plan) = (evidence.account, evidence.plan);
     let copies = &account.copies;
-    let sent = account.publications.sent;
+    let sent = account.publications.sent - account.publications.rejected().min(account.publications.sent);
     let is_publisher = |conn| plan.publisher_of(conn).is_some();
     if copies.missing == sent
         && copies.missing_clients <= plan.publishers.into()

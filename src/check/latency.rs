@@ -9,7 +9,7 @@ use crate::scenario::model::{LatencyLimit, Metric};
 
 pub(super) static CHECK: Check = Check {
     id: "latency",
-    claim: "The stated percentiles of delivery, transit, pong, heartbeat interval and connect stay within their limits.",
+    claim: "The stated percentiles of delivery, transit, pong, heartbeat interval, connect and publish stay within their limits.",
     needs: "At least one sample of the metric; delivery, transit and send lag are taken in the steady state only.",
     proves: "Delivery is measured from the instant the publication was due, so a stalled server cannot hide behind a stalled sender (coordinated omission); transit is measured from the instant it was sent. A send-lag limit is the instrument's own: beyond it the finding is inconclusive.",
     examine,
@@ -48,6 +48,7 @@ fn one(check: &Check, evidence: &Evidence<'_>, limit: &LatencyLimit) -> Finding 
     if limit.metric != Metric::Connect {
         draft.excuse(evidence, limit.at_most, |standstill| match limit.metric {
             Metric::Delivery | Metric::Transit => standstill.copies,
+            Metric::Publish if standstill.seconds > 0 => u64::MAX,
             _ => standstill.seconds * evidence.account.connections.opened,
         });
     }
@@ -64,6 +65,7 @@ fn tally(evidence: &Evidence<'_>, metric: Metric) -> Tally {
         Metric::Delivery => account.delivery.clone(),
         Metric::HeartbeatInterval => account.pulse.intervals.clone(),
         Metric::Connect => account.connections.handshakes.clone(),
+        Metric::Publish => account.requests.clone(),
         Metric::Pong => {
             let mut both = account.application.round_trips.clone();
             both.merge(&account.protocol.round_trips);
@@ -80,5 +82,6 @@ const fn metric_name(metric: Metric) -> &'static str {
         Metric::Pong => "pong",
         Metric::HeartbeatInterval => "heartbeat interval",
         Metric::Connect => "connect",
+        Metric::Publish => "publish",
     }
 }

@@ -14,7 +14,9 @@ mod integrity;
 mod latency;
 mod order;
 mod pong;
+mod publish;
 mod stray;
+mod subprotocol;
 mod survival;
 mod words;
 
@@ -42,9 +44,11 @@ pub struct Check {
 }
 
 /// Every check, in the order in which findings are listed.
-pub static CATALOGUE: [Check; 11] = [
+pub static CATALOGUE: [Check; 13] = [
     connect::CHECK,
+    subprotocol::CHECK,
     survival::CHECK,
+    publish::CHECK,
     delivery::CHECK,
     duplicate::CHECK,
     order::CHECK,

@@ -8,7 +8,7 @@ use crate::event::{Event, Health};
 
 use super::alarm::Alarm;
 use super::clock::Clock;
-use super::link::State;
+use super::session::State;
 use super::shard::Shard;
 
 /// From look to look: a stall of the loop longer than this cannot go unseen.

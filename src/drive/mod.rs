@@ -6,6 +6,7 @@
 //! shard.rs     one thread, one current-thread runtime, one ledger; nothing is shared on the receive path
 //!   dial.rs      TCP, TLS and the opening handshake → a Stream
 //!   link.rs      one open connection: reads into the shard's buffer, writes from its own outbox
+//!   session.rs   what it remembers of its conversation; talk.rs: its script
 //!   slice.rs     reading in slices, so that a flood of copies does not hold up the timetable
 //!   classify.rs  what a received message is
 //!   pacer.rs     publications and pings on their planned instants
@@ -27,6 +28,7 @@ mod link;
 mod pacer;
 mod pipe;
 mod run;
+mod session;
 mod shard;
 mod slice;
 pub mod stream;

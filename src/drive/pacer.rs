@@ -16,7 +16,8 @@ use crate::wire::payload;
 use crate::wire::stamp::Stamp;
 
 use super::alarm::Alarm;
-use super::link::{Link, State};
+use super::link::Link;
+use super::session::State;
 use super::shard::Shard;
 
 /// How many sends may follow one another before the receiving side gets its turn.

@@ -13,7 +13,8 @@ use crate::scenario::session::{Action, Claim, Session};
 use crate::scenario::template::{Captured, Vars};
 
 use super::clock::Clock;
-use super::link::{Link, State};
+use super::link::Link;
+use super::session::State;
 use super::shard::Shard;
 
 /// The state of one conversation.

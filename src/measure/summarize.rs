@@ -75,6 +75,7 @@ fn publications(account: &Account) -> PublicationNumbers {
         sent_steady: sums.sent_steady,
         dropped: sums.dropped.iter().map(|(cause, n)| (drop_name(*cause).into(), *n)).collect(),
         bytes: sums.bytes,
+        statuses: sums.statuses.iter().map(|(status, n)| (if *status == 0 { "none".into() } else { status.to_string() }, *n)).collect(),
     }
 }
 
@@ -143,6 +144,7 @@ fn latency(account: &Account) -> BTreeMap<Metric, Distribution> {
         (Metric::Pong, &pong),
         (Metric::HeartbeatInterval, &account.pulse.intervals),
         (Metric::Connect, &account.connections.handshakes),
+        (Metric::Publish, &account.requests),
     ]
     .into_iter()
     .filter(|(_, tally)| tally.count() > 0)
@@ -219,6 +221,12 @@ fn bounds(bounds: &Bounds, account: &Account) -> Vec<String> {
     if bounds.log_thinned {
         reached.push("the send log was thinned: copies close to a join or leave long ago are contested instead of judged".into());
     }
+    if account.copies.missing_unplaced > 0 {
+        reached.push(format!(
+            "{} missing copies are in no row of the timeline: when they were due is no longer kept",
+            account.copies.missing_unplaced
+        ));
+    }
     if bounds.publishers_unknown > 0 {
         reached.push(format!("the send logs of {} publishers are lost: their copies are contested", bounds.publishers_unknown));
     }
@@ -262,6 +270,7 @@ fn timeline(account: &Account) -> Timeline {
             sent: row.sent,
             copies: row.copies,
             faults: row.faults,
+            missing: row.missing,
             lost: row.lost,
             beats: row.beats,
             pongs: row.pongs,
@@ -278,7 +287,6 @@ fn timeline(account: &Account) -> Timeline {
             beat_p50_ns: row.beat.percentile(50.0).map(|ns| ns.max(row.beat_min.unwrap_or_default().as_nanos())),
             beat_max_ns: row.beat.max(),
             histograms: histograms(row),
-            ..TimelineRow::default()
         }
     });
     Timeline { row_ns, rows: rows.collect() }

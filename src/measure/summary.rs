@@ -22,7 +22,7 @@ pub struct Summary {
     pub copies: CopyNumbers,
     /// Rates over the steady state.
     pub rates: RateNumbers,
-    /// Distributions by metric, steady state only (send lag, transit, delivery) or whole run (pong, heartbeat, connect).
+    /// Distributions by metric, steady state only (send lag, transit, delivery) or whole run (pong, heartbeat, connect, publish).
     pub latency: BTreeMap<Metric, Distribution>,
     /// Per publication: first, median and last receiver after the planned instant, and last − first.
     pub spread: SpreadNumbers,
@@ -83,6 +83,9 @@ pub struct PublicationNumbers {
     pub dropped: BTreeMap<String, u64>,
     /// Payload bytes sent.
     pub bytes: u64,
+    /// Answers to publications sent over HTTP, by status; `none` where none came. Any but 2xx is a rejection, owed to nobody.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<String, u64>,
 }
 
 /// Copies. `owed = on_time + late + missing`;

@@ -110,6 +110,7 @@ pub(super) const fn metric_id(metric: Metric) -> &'static str {
         Metric::Pong => "pong",
         Metric::HeartbeatInterval => "heartbeat_interval",
         Metric::Connect => "connect",
+        Metric::Publish => "publish",
     }
 }
 

@@ -299,6 +299,7 @@ pub static METRICS: &[Row] = &[
     times("pong", "ping to its answer", |r| r.summary.latency.get(&Latency::Pong)),
     times("heartbeat_interval", "beat to beat, per client (also `heartbeat.…`)", |r| r.summary.latency.get(&Latency::HeartbeatInterval)),
     times("connect", "TCP, TLS and WebSocket handshake together", |r| r.summary.latency.get(&Latency::Connect)),
+    times("publish", "request to answer, per publication over HTTP", |r| r.summary.latency.get(&Latency::Publish)),
     times("first_receiver", "planned instant to the first receiver, per publication", |r| Some(&r.summary.spread.first)),
     times("median_receiver", "planned instant to the median receiver, per publication", |r| Some(&r.summary.spread.median)),
     times("last_receiver", "planned instant to the last receiver, per publication", |r| Some(&r.summary.spread.last)),

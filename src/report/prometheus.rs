@@ -193,7 +193,7 @@ pub static METRICS: &[Row] = &[
     row(
         "wsbench_latency_seconds",
         Kind::Histogram,
-        "Latencies by metric: send_lag, transit, delivery, pong, heartbeat_interval, connect.",
+        "Latencies by metric: send_lag, transit, delivery, pong, heartbeat_interval, connect, publish.",
         |live| {
             let of = |(metric, distribution): (&Metric, &Distribution)| (metric_id(*metric).to_owned(), distribution.clone());
             Samples::Distributions("metric", live.latency.iter().map(of).collect())

@@ -80,7 +80,7 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
-    /// Whether there is nothing to do: then no [`Session`] is needed.
+    /// Whether there is nothing to do: then no [`Session`](super::session::Session) is needed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.script.is_empty() && self.on_close.is_empty() && self.replies.is_empty() && self.ignore.is_empty()

@@ -364,6 +364,8 @@ pub enum Metric {
     HeartbeatInterval,
     /// TCP + TLS + WebSocket handshake.
     Connect,
+    /// A publication's HTTP request to its answer.
+    Publish,
 }
 
 /// One limit of `[checks.latency]`.

@@ -98,7 +98,7 @@ connected! {
 table! {
     /// What is published, by whom, how fast.
     Publish {
-        /// How publications reach the server: on the socket, over http, or by the server itself. Default: socket.
+        /// How publications reach the server: on the socket, over http, or by the server itself (refused: not built yet). Default: socket.
         via: Word<session::Vias>,
         /// How many clients publish: the first ones. Default: 1, or all of a group with publish = true.
         publishers: u32,
@@ -122,7 +122,7 @@ table! {
         body: session::TextBody,
         /// Over http: the longest the answer may take. Default: 10s.
         within: Span,
-        /// By the server: where a publication's id stands. Default: its whole content.
+        /// By the server (not built yet): where a publication's id stands. Default: its whole content.
         id: session::ExtractTyped,
     }
 }

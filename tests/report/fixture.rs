@@ -224,6 +224,7 @@ fn summary(bad: u64) -> Summary {
             sent_steady: 500,
             dropped: if bad > 0 { BTreeMap::from([("back_pressure".into(), 1)]) } else { BTreeMap::new() },
             bytes: 70_400,
+            statuses: BTreeMap::new(),
         },
         copies: copies(bad),
         rates: RateNumbers { offered_per_s: 50.0, achieved_per_s: 49.98, copies_per_s: 49_981.4, connects_per_s: 496.7, fan_out: 1_000.0 },

@@ -10,46 +10,46 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// A scratch directory and the binary run in it.
-pub struct Desk {
+pub(crate) struct Desk {
     directory: tempfile::TempDir,
 }
 
 impl Desk {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a scratch directory") }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Writes a scenario and returns its name.
-    pub fn scenario(&self, text: &str) -> &'static str {
+    pub(crate) fn scenario(&self, text: &str) -> &'static str {
         std::fs::write(self.path("s.toml"), text).expect("the scratch directory is writable");
         "s.toml"
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
         command.args(arguments).current_dir(self.directory.path()).env_remove("NO_COLOR").stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(&self.command(arguments).output().expect("the binary starts"))
     }
 }
 
 /// What a run of the binary left.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    pub fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -57,34 +57,34 @@ impl Ran {
         }
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("standard output is no JSON ({e}):\n{}\n{}", self.out, self.err))
     }
 }
 
 /// The outcome of each finding, by check.
-pub fn outcomes(report: &serde_json::Value) -> Vec<(String, String)> {
+pub(crate) fn outcomes(report: &serde_json::Value) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
     report["findings"].as_array().expect("findings").iter().map(|f| (text(&f["check"]), text(&f["outcome"]))).collect()
 }
 
-pub fn not_passed(report: &serde_json::Value) -> Vec<String> {
+pub(crate) fn not_passed(report: &serde_json::Value) -> Vec<String> {
     outcomes(report).into_iter().filter(|(_, outcome)| outcome != "pass").map(|(check, outcome)| format!("{check} {outcome}")).collect()
 }
 
-pub fn report(directory: &Path) -> serde_json::Value {
+pub(crate) fn report(directory: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(directory.join("report.json")).expect("report.json is there");
     serde_json::from_str(&text).expect("report.json is JSON")
 }
 
 /// `wsbench serve` on a free port, ended with the value.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    pub fn start(desk: &Desk, arguments: &[&str]) -> Self {
+    pub(crate) fn start(desk: &Desk, arguments: &[&str]) -> Self {
         let all = [&["serve", "--port", "0"], arguments].concat();
         let mut child = desk.command(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -107,7 +107,7 @@ impl Drop for Server {
 }
 
 /// Half a second, five clients, every check that needs no heartbeat.
-pub const QUICK: &str = r#"
+pub(crate) const QUICK: &str = r#"
 name = "quick"
 [clients]
 count = 5

@@ -17,11 +17,11 @@ fn a_good_server_passes_with_0() {
 }
 
 #[test]
-fn a_limit_that_is_not_kept_fails_with_1() {
+fn a_server_that_loses_copies_fails_with_1() {
     let desk = Desk::new();
-    let ran = desk.run(&["run", desk.scenario(&format!("{QUICK}[checks.latency]\np50 = \"1ns\"\n")), "--format", "json"]);
-    assert_eq!(ran.code, 1, "{}", ran.err);
-    assert_eq!(not_passed(&ran.json()), ["latency fail"]);
+    let server = super::Server::start(&desk, &["--fault", "drop,every=7"]);
+    let ran = desk.run(&["run", desk.scenario(QUICK), "--url", &server.url, "--format", "json"]);
+    assert_eq!((ran.code, not_passed(&ran.json())), (1, vec!["delivery fail".to_owned()]), "{}", ran.err);
 }
 
 #[test]

@@ -24,6 +24,12 @@ pub(crate) fn wsbench(scenario: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Lets time pass: how long a stop lasts is what these tests are about, not a hope that something is done by then.
+#[expect(clippy::disallowed_methods, reason = "a stop of three seconds takes three seconds")]
+pub(crate) fn pass(span: Duration) {
+    std::thread::sleep(span);
+}
+
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("the process is there");

@@ -108,4 +108,38 @@ FAMILIES = [
     Case("sockjs: lost", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket", {"MISTAKE": "lost"}, "delivery"),
 ]
 
-STAGES = {"real": REAL, "families": FAMILIES}
+def gorilla():
+    return [install.gorilla_chat()]
+
+
+def preset(name, start, scenario, path, beats=True, **more):
+    """A family by its preset: honest, with a copy lost, and with a dead heartbeat where it has one. Spoilt by its own switch."""
+    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, **more}
+    yield Case(f"{name}: honest", **own)
+    for mistake, finds in (("lost", "delivery"), ("heartbeat", "heartbeat")):
+        if mistake == "lost" or beats:
+            yield Case(f"{name}: {mistake}", **{**own, "env": {**own.get("env", {}), "MISTAKE": mistake}}, finds=finds)
+
+
+def preset_meddled(name, start, scenario, path, **more):
+    """The same for a server whose code is not ours: a copy is lost on the wire."""
+    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, "ready": None, **more}
+    yield Case(f"{name}: honest", **own)
+    yield Case(f"{name}: lost", **own, meddled="lost", finds="delivery")
+
+
+SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
+
+PRESETS = [
+    *preset("socket.io", node("socketio/chat.mjs"), "socketio", SOCKETIO),
+    *preset("python-socketio", python("python-socketio/chat.py"), "socketio", SOCKETIO),
+    *preset("graphql-ws", node("graphql-ws/chat.mjs"), "graphql-ws", "/graphql"),
+    *preset_meddled("stomp-broker-js", node("stomp/broker.mjs"), "stomp", "/ws", ready=r"listening"),
+    *preset("aedes", node("aedes/broker.mjs"), "mqtt", "/mqtt", beats=False),
+    *preset_meddled("mosquitto", shell("mosquitto"), "mqtt", "/mqtt", needs=("mosquitto",)),
+    *preset_meddled("nats-server", shell("nats"), "nats", "/", needs=("nats-server",)),
+    *preset("action cable", shell("actioncable"), "actioncable", "/cable", env={"BEAT_S": "1"}, needs=("puma",), ready=None),
+    *preset("gorilla chat", gorilla, "gorilla", "/ws", needs=("go",)),
+]
+
+STAGES = {"real": REAL, "families": FAMILIES, "presets": PRESETS}

@@ -35,13 +35,13 @@ pub(super) fn resolve(
         Some(Spot { value: Toggle::On(table), at }) => Some(heartbeat(document, table, at, phases, r)?),
         _ => None,
     };
-    let latency = latency(typed, publishes, pong.is_some(), r);
     let order = match &typed.order {
         Some(Spot { value: schema::Order::Off, .. }) => None,
         Some(Spot { value: schema::Order::Total, .. }) => Some(OrderScope::Total),
         _ => Some(OrderScope::Publisher),
     };
     let over_http = publish.is_some_and(|p| matches!(p.via, Via::Http(_)));
+    let latency = latency(typed, publishes, pong.is_some(), over_http, r);
     let offered = groups.iter().any(|g| !g.subprotocols.is_empty());
     let beat = heartbeat.as_ref().map(|h| h.beat.clone()).or(looks);
     let checks = Checks {
@@ -91,8 +91,8 @@ fn feed(typed: &schema::Checks, feeds: bool, r: &mut Reader) -> Option<Option<Fe
     if !feeds {
         r.fail(
             &table.at,
-            "`feed` is asked, but the server does not broadcast by itself",
-            "add `[publish]` with via = \"server\", or leave it out",
+            "`feed` is asked: the cadence of the server's own broadcasts cannot be judged, this is not built yet",
+            "leave it out",
         );
         return None;
     }
@@ -145,7 +145,7 @@ fn positive(typed: &schema::Checks, within: Span, r: &mut Reader) -> bool {
     true
 }
 
-fn latency(typed: &schema::Checks, publishes: bool, pings: bool, r: &mut Reader) -> Vec<LatencyLimit> {
+fn latency(typed: &schema::Checks, publishes: bool, pings: bool, over_http: bool, r: &mut Reader) -> Vec<LatencyLimit> {
     let Some(table) = &typed.latency else { return Vec::new() };
     let mut limits: Vec<LatencyLimit> = Vec::new();
     for (metric, percentile, limit) in &table.limits {
@@ -154,6 +154,8 @@ fn latency(typed: &schema::Checks, publishes: bool, pings: bool, r: &mut Reader)
             r.fail(&limit.at, "a limit on copies, but nothing is published", "add `[publish]`, or leave the limit out");
         } else if *metric == Metric::Pong && !pings {
             r.fail(&limit.at, "a limit on pongs, but nobody pings", "add `[checks.pong]`, or leave the limit out");
+        } else if *metric == Metric::Publish && !over_http {
+            r.fail(&limit.at, "a limit on requests, but publications do not go over http", "publish with via = \"http\", or leave it out");
         } else if limits.iter().any(|l| l.metric == *metric && (l.percentile - percentile).abs() < 1e-9) {
             r.fail(&limit.at, "the same percentile is limited twice", "leave one out");
         } else {

@@ -35,7 +35,7 @@ table! {
         subprotocol: bool,
         /// Publications over http are accepted. On when they go over http.
         publish: bool,
-        /// The server's own broadcasts keep their cadence.
+        /// The server's own broadcasts keep their cadence (refused: not built yet).
         feed: Feed,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
@@ -142,13 +142,14 @@ impl Typed for Order {
 }
 
 /// The metrics by their keys in `[checks.latency.…]`.
-pub(in crate::scenario) const METRICS: [(&str, Metric); 6] = [
+pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
     ("delivery", Metric::Delivery),
     ("transit", Metric::Transit),
     ("send_lag", Metric::SendLag),
     ("pong", Metric::Pong),
     ("heartbeat_interval", Metric::HeartbeatInterval),
     ("connect", Metric::Connect),
+    ("publish", Metric::Publish),
 ];
 
 /// A metric as a user writes it: its key in `[checks.latency.…]`.

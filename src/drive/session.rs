@@ -1,0 +1,282 @@
+//! What a connection remembers of its conversation, and what it does with each message: tells the books, answers pings, follows
+//! its script. The bytes are the link's.
+
+use std::io;
+
+use crate::base::{ConnId, Flaws, Instant, Rng, Seq};
+use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel};
+use crate::scenario::model::{Dialect, Encoder};
+use crate::scenario::session::Claim;
+use crate::wire::close;
+use crate::wire::frame::{self, Opcode};
+use crate::wire::reader::{self, Message, Violation};
+use crate::wire::stamp::Stamp;
+
+use super::classify::Kind;
+use super::link::Io;
+use super::shard::Shard;
+use super::talk::{Talk, Todo};
+
+/// Longest sample of an unexpected message kept.
+const SAMPLE: usize = 256;
+/// Protocol pings of ours carry this and a number, so that their pongs are known.
+pub(super) const PING_TAG: [u8; 4] = *b"wsbp";
+
+/// How far a connection's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Open, but the greeting has not come.
+    Waiting,
+    /// A member.
+    Ready,
+    /// Our Close is out (or the server's answered); waiting for the end.
+    Closing,
+    /// Over.
+    Ended,
+}
+
+/// What a connection remembers of its conversation.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) conn: ConnId,
+    pub(super) state: State,
+    pub(super) group: u16,
+    pub(super) first: bool,
+    pub(super) pings: [u32; 2],
+    pub(super) next_seq: Seq,
+    pub(super) mask: Rng,
+    pub(super) close_received: Option<Option<u16>>,
+    pub(super) closed_by: ClosedBy,
+    /// Script and answers, where the scenario has any.
+    pub(super) talk: Option<Box<Talk>>,
+    /// How this connection's publications are written, where they are more than their payload.
+    pub(super) encoder: Option<Box<Encoder>>,
+}
+
+impl Session {
+    pub(super) fn close(&mut self, io: &mut Io, code: u16, by: ClosedBy) {
+        if matches!(self.state, State::Waiting | State::Ready) {
+            self.state = State::Closing;
+            self.closed_by = by;
+            let mask = self.next_mask();
+            frame::write_client(&mut io.out, Opcode::Close, &code.to_be_bytes(), mask);
+            io.flush();
+            // The reading task may sleep; it must see the new state.
+            io.waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn send(&mut self, io: &mut Io, bytes: &[u8], text: bool) {
+        let mask = self.next_mask();
+        frame::write_client(&mut io.out, if text { Opcode::Text } else { Opcode::Binary }, bytes, mask);
+        io.flush();
+    }
+
+    /// Does what the conversation asks for.
+    pub(super) fn carry_out(&mut self, shard: &Shard, io: &mut Io, at: Instant, todo: Todo) {
+        for (bytes, text) in &todo.send {
+            self.send(io, bytes, *text);
+        }
+        for errand in todo.errands {
+            shard.run_errand(self.conn, errand);
+        }
+        if let Some(held) = todo.ready {
+            self.ready(shard, at);
+            for message in held {
+                self.unclaimed(shard, at, &message);
+            }
+        }
+        if let Some(reason) = todo.failed {
+            shard.observe(Event::NotReady { conn: self.conn, at, detail: &reason });
+            self.close(io, close::NORMAL, ClosedBy::Script);
+        }
+    }
+
+    pub(super) fn next_mask(&mut self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "32 of 64 random bits")]
+        let mask = self.mask.next_u64() as u32;
+        mask
+    }
+
+    pub(super) fn ready(&mut self, shard: &Shard, at: Instant) {
+        if self.state == State::Waiting {
+            self.state = State::Ready;
+            shard.gauge.ready();
+            shard.observe(Event::Ready { conn: self.conn, at });
+        }
+    }
+
+    #[inline]
+    pub(super) fn on_message(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: Message<'_>) -> Result<(), Violation> {
+        match message {
+            Message::Text(bytes) => self.on_data(shard, io, at, bytes, true),
+            Message::Binary(bytes) => self.on_data(shard, io, at, bytes, false),
+            Message::Ping(bytes) => {
+                if self.state != State::Closing {
+                    let mask = self.next_mask();
+                    frame::write_client(&mut io.out, Opcode::Pong, bytes, mask);
+                    io.flush();
+                }
+                shard.observe(Event::ServerPing { conn: self.conn, at });
+                Ok(())
+            }
+            Message::Pong(bytes) => {
+                self.on_pong(shard, at, bytes);
+                Ok(())
+            }
+            Message::Close(code, reason) => {
+                self.on_close(shard, io, at, code, reason);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn on_data(&mut self, shard: &Shard, io: &mut Io, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
+        if let Some(dialect) = &shard.expect.dialect {
+            return self.on_dialect(dialect, shard, io, at, bytes, text);
+        }
+        match shard.expect.copy(&shard.plan, self.conn, bytes, text) {
+            Some(Kind::Copy(stamp, flaws)) => {
+                if text && !flaws.is_none() {
+                    reader::check_text(bytes)?;
+                }
+                self.on_copy(shard, at, &stamp, flaws);
+                Ok(())
+            }
+            kind => {
+                if text {
+                    reader::check_text(bytes)?;
+                }
+                match kind {
+                    Some(kind) => self.on_kind(shard, at, bytes, kind),
+                    None => self.on_unstamped(shard, io, at, bytes),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn on_copy(&mut self, shard: &Shard, at: Instant, stamp: &Stamp, flaws: Flaws) {
+        self.first = false;
+        let Stamp { publisher, seq, planned, sent, .. } = *stamp;
+        shard.observe(Event::Copy(Copy { conn: self.conn, publisher, seq, planned, sent, received: at, flaws }));
+        if shard.closed_loop {
+            shard.came_back(publisher, seq);
+        }
+    }
+
+    /// A frame of a server that does more than relay: several messages perhaps, payloads in envelopes, acknowledgements.
+    pub(super) fn on_dialect(
+        &mut self,
+        dialect: &Dialect,
+        shard: &Shard,
+        io: &mut Io,
+        at: Instant,
+        bytes: &[u8],
+        text: bool,
+    ) -> Result<(), Violation> {
+        if text {
+            reader::check_text(bytes)?;
+        }
+        for message in dialect.messages(bytes) {
+            let conn = self.conn;
+            let stamped = shard.expect.copies(dialect, &shard.plan, conn, message, text, |kind| match kind {
+                Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
+                kind => self.on_kind(shard, at, message, kind),
+            });
+            if !stamped {
+                self.on_unstamped(shard, io, at, message);
+            }
+        }
+        Ok(())
+    }
+
+    /// A message without a payload: the conversation may account for it, a rule explain it.
+    #[cold]
+    pub(super) fn on_unstamped(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: &[u8]) {
+        let claim = match &mut self.talk {
+            None => Claim::Unclaimed,
+            Some(talk) => {
+                let (claim, todo) = talk.on_message(shard.behaviour(self.conn), &shard.vars(self.conn), message);
+                self.carry_out(shard, io, at, todo);
+                claim
+            }
+        };
+        match claim {
+            Claim::Unclaimed => self.unclaimed(shard, at, message),
+            // Kept by the script, which hands back what it did not need.
+            Claim::Held => {}
+            // Answered or ignored, it may be a beat all the same.
+            Claim::Script | Claim::Reply | Claim::Ignored => {
+                if shard.expect.is_beat(message) {
+                    shard.observe(Event::Beat { conn: self.conn, at });
+                }
+            }
+        }
+    }
+
+    pub(super) fn unclaimed(&mut self, shard: &Shard, at: Instant, message: &[u8]) {
+        let greeting = (self.state == State::Waiting || self.first).then(|| shard.greeting(self.group));
+        let kind = shard.expect.other(message, greeting, self.first);
+        self.on_kind(shard, at, message, kind);
+    }
+
+    pub(super) fn on_kind(&mut self, shard: &Shard, at: Instant, message: &[u8], kind: Kind) {
+        let conn = self.conn;
+        let sample = &message[..message.len().min(SAMPLE)];
+        match kind {
+            Kind::Greeting => {
+                self.first = false;
+                shard.observe(Event::Greeting { conn, at, text: sample });
+                self.ready(shard, at);
+            }
+            Kind::Pong => shard.observe(Event::Pong { conn, level: PingLevel::Application, nonce: None, at }),
+            Kind::Beat => shard.observe(Event::Beat { conn, at }),
+            Kind::Stray(kind) => shard.observe(Event::Stray { conn, at, kind, sample }),
+            Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
+            Kind::Nothing => {}
+        }
+    }
+
+    pub(super) fn on_pong(&mut self, shard: &Shard, at: Instant, bytes: &[u8]) {
+        let conn = self.conn;
+        let nonce = bytes.strip_prefix(&PING_TAG).and_then(<[u8]>::first_chunk).map(|n| u32::from_be_bytes(*n));
+        match nonce {
+            Some(nonce) if bytes.len() == 8 && nonce < self.pings[PingLevel::Protocol as usize] => {
+                shard.observe(Event::Pong { conn, level: PingLevel::Protocol, nonce: Some(nonce), at });
+            }
+            _ => shard.observe(Event::AlienPong { conn, at, sample: bytes }),
+        }
+    }
+
+    pub(super) fn on_close(&mut self, shard: &Shard, io: &mut Io, at: Instant, code: Option<u16>, reason: &[u8]) {
+        self.close_received = Some(code);
+        if self.state == State::Closing {
+            return;
+        }
+        // Unasked: answer with the same code (section 5.5.1); it is over for us, TCP is the server's to end.
+        let mask = self.next_mask();
+        let payload = code.unwrap_or(close::NORMAL).to_be_bytes();
+        frame::write_client(&mut io.out, Opcode::Close, if code.is_some() { &payload } else { &[] }, mask);
+        io.flush();
+        self.closed_by = ClosedBy::Server;
+        self.end(shard, at, None, &String::from_utf8_lossy(reason));
+        self.state = State::Closing;
+    }
+
+    /// Tells the books how the connection ended, once.
+    pub(super) fn end(&mut self, shard: &Shard, at: Instant, error: Option<&io::Error>, detail: &str) {
+        let before = self.state;
+        self.state = State::Ended;
+        if before == State::Ended || (before == State::Closing && self.closed_by == ClosedBy::Server) {
+            return;
+        }
+        let by = if before == State::Closing || self.closed_by != ClosedBy::Us { self.closed_by } else { ClosedBy::Network };
+        let clean = self.close_received.is_some() && error.is_none();
+        let closure = Closure { by, code: self.close_received.flatten(), clean };
+        shard.gauge.ended(before != State::Waiting);
+        shard.observe(Event::Closed { conn: self.conn, at, closure, detail });
+    }
+}
