@@ -5,6 +5,8 @@
 mod connect;
 #[path = "gate/definition.rs"]
 mod definition;
+#[path = "gate/init.rs"]
+mod init;
 #[path = "gate/run.rs"]
 mod run;
 #[path = "gate/stored.rs"]

@@ -41,9 +41,28 @@ pub struct ConnectArgs {
     #[arg(value_name = "URL")]
     url: String,
 
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    /// Send a ping once open, and with =TIME again that often
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, help_heading = "Conversation")]
+    ping: Option<Option<Span>>,
+
+    /// Close with this code when the input has ended
+    #[arg(long, value_name = "CODE", default_value_t = close::NORMAL, value_parser = close_code, help_heading = "Conversation")]
+    close: u16,
+
+    /// How long to wait for answers when the input has ended
+    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Conversation")]
+    wait: Span,
+}
+
+/// How a connection is asked for.
+#[derive(Debug, Args)]
+pub(super) struct ConnectionArgs {
     /// A further header field of the handshake; may be repeated
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header, help_heading = "Connection")]
-    header: Vec<(String, String)>,
+    pub(super) header: Vec<(String, String)>,
 
     /// Offer this subprotocol; may be repeated or comma-separated
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = subprotocol, help_heading = "Connection")]
@@ -60,18 +79,6 @@ pub struct ConnectArgs {
     /// Give up when there is no open WebSocket by then
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Connection")]
     timeout: Span,
-
-    /// Send a ping once open, and with =TIME again that often
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, help_heading = "Conversation")]
-    ping: Option<Option<Span>>,
-
-    /// Close with this code when the input has ended
-    #[arg(long, value_name = "CODE", default_value_t = close::NORMAL, value_parser = close_code, help_heading = "Conversation")]
-    close: u16,
-
-    /// How long to wait for answers when the input has ended
-    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Conversation")]
-    wait: Span,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -110,7 +117,7 @@ pub fn run(args: &ConnectArgs, terminal: Terminal) -> Exit {
 async fn talk(args: &ConnectArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let clock = Clock::start();
     let mut rng = Seed(clock.epoch_nanos() ^ u64::from(std::process::id())).rng();
-    let dialled = open(args, &mut rng).await?;
+    let dialled = open(&args.url, &args.connection, &mut rng).await?;
     let chosen = dialled.subprotocol.as_deref().map_or_else(String::new, |name| format!(", subprotocol {}", escape(name)));
     say(&format!("open after {}{chosen}", clock.now().since(Instant::from_nanos(0))));
     let talk = Talk {
@@ -130,9 +137,9 @@ async fn talk(args: &ConnectArgs, terminal: Terminal) -> Result<Exit, Stopped> {
 }
 
 /// Dials the addresses the name has, in turn.
-async fn open(args: &ConnectArgs, rng: &mut Rng) -> Result<Dialled, Stopped> {
+pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Result<Dialled, Stopped> {
     let trust = Trust { insecure: args.insecure, roots: args.ca.clone(), ..Trust::default() };
-    let target = Target::resolve(&args.url, &trust).await.map_err(|e| match e {
+    let target = Target::resolve(url, &trust).await.map_err(|e| match e {
         TargetError::Url { .. } => Stopped::usage(e),
         _ => Stopped::environment(e),
     })?;

@@ -10,6 +10,7 @@ pub mod connect;
 pub mod exit;
 pub mod explain;
 mod gate;
+pub mod init;
 mod interrupt;
 mod journal;
 pub mod judge;
@@ -80,6 +81,8 @@ enum Command {
     Conformance(Box<conformance::ConformanceArgs>),
     /// Talk with a server by hand: a line typed is sent, what comes is shown
     Connect(Box<connect::ConnectArgs>),
+    /// Look at a server, guess how it broadcasts, and write a scenario that runs
+    Init(Box<init::InitArgs>),
     /// Print the JSON Schema of reports, scenarios or comparisons
     Schema(schema::SchemaArgs),
     /// Print a completion script for a shell
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args, &terminal.style),
         Command::Conformance(args) => conformance::run(*args, terminal),
         Command::Connect(args) => connect::run(&args, terminal),
+        Command::Init(args) => init::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),

@@ -146,3 +146,19 @@ fn the_numbers_of_an_ordinary_run() {
     assert_eq!((over_three.first_ns, over_three.last_ns), (ns(1), ns(10)));
     assert!(over_three.median_ns >= ns(4) && over_three.median_ns <= ns(6), "between the marks: {}", over_three.median_ns);
 }
+
+#[test]
+fn missing_copies_stand_in_the_row_they_were_due_in() {
+    let mut history = History::ordinary(scenario(3, 1));
+    history.broadcasts(0, 10);
+    let one = history.publishes(0, 1_500);
+    history.gets(0, 0, one, 1_505);
+    let two = history.publishes(0, 3_200);
+    history.gets(1, 0, two, 3_205).gets(2, 0, two, 3_205).closes(5_000, 5_100);
+    for shards in [1, 2] {
+        let account = history.over(shards);
+        let rows = summarize(&history.plan, &account).timeline.rows;
+        let missing: Vec<_> = rows.iter().map(|row| row.missing).take(4).collect();
+        assert_eq!((missing, account.copies.missing), (vec![0, 2, 0, 1], 3));
+    }
+}
