@@ -5,14 +5,15 @@ use super::words::{count, listed, percent, sentences, several};
 use super::{Check, Finding, Outcome};
 use crate::account::{Copies, SAMPLE};
 
-/// The share of contested copies, in per cent, beyond which a run proves too little of what it set out to prove. Copies of rejected
-/// publications do not count: `publish` tells of them.
-const MOST_CONTESTED: u64 = 10;
+/// The share of contested copies, in per cent, beyond which a run proves too little of what it set out to prove. Three of eight clients
+/// lost in the middle of five seconds (as `wsbench prove` has it) contest a tenth, and the rest still speaks for the whole. Copies of
+/// rejected publications do not count: `publish` tells of them.
+const MOST_CONTESTED: u64 = 20;
 
 pub(super) static CHECK: Check = Check {
     id: "delivery",
     claim: "Every copy of every publication reaches every client it is owed to, within the limit.",
-    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong; where they are more than a tenth of all, the finding is inconclusive.",
+    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong; where they are more than a fifth of all, the finding is inconclusive.",
     proves: "Each client's books were kept for each publication, so a duplicate cannot hide a loss. Missing copies did not come before the drain ended; late ones came, but more than `within` after they were due. A pass says nothing about clients that were not connected.",
     examine,
 };
