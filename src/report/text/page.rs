@@ -171,8 +171,9 @@ pub(super) fn flow(items: &[String], separator: &str, columns: usize) -> Vec<Str
     let mut lines = vec![String::new()];
     for (i, item) in items.iter().enumerate() {
         let tail = if i + 1 < items.len() { stop } else { 0 };
-        let here = lines.last().map_or(0, |line| width(line));
-        if here > 0 && here + width(item) + tail > columns {
+        // Measured joined: a selector at the head of an item widens the letter before it.
+        let full = lines.last().is_some_and(|line| !line.is_empty() && width(&format!("{line}{item}")) + tail > columns);
+        if full {
             lines.push(String::new());
         }
         if width(item) + tail > columns {
@@ -201,18 +202,19 @@ pub(super) fn flow(items: &[String], separator: &str, columns: usize) -> Vec<Str
     lines
 }
 
-/// Cuts a word with no blank into the last line and new ones.
+/// Cuts a word with no blank into the last line and new ones. The line is measured whole after each letter: a variation
+/// selector widens the letter before it, so that the widths of letters do not add up to the width of the line.
 fn cut(word: &str, columns: usize, lines: &mut Vec<String>) {
-    let mut taken = 0;
     for c in word.chars() {
-        let wide = c.width().unwrap_or(0);
-        if taken + wide > columns {
-            lines.push(String::new());
-            taken = 0;
-        }
-        taken += wide;
-        if let Some(line) = lines.last_mut() {
-            line.push(c);
+        let Some(line) = lines.last_mut() else { return };
+        let before = line.len();
+        line.push(c);
+        if before > 0 && width(line) > columns {
+            // A selector takes its letter along; a letter is never left without what it was given.
+            let at =
+                if c.width().unwrap_or(0) == 0 { line[..before].char_indices().next_back().map_or(before, |(at, _)| at) } else { before };
+            let rest = line.split_off(at);
+            lines.push(rest);
         }
     }
 }
@@ -231,6 +233,13 @@ mod tests {
         let items = ["1,000 clients".to_owned(), "4 publishers".to_owned()];
         assert_eq!(flow(&items, ", ", 20), ["1,000 clients,", "4 publishers"]);
         assert_eq!(flow(&items, ", ", 40), ["1,000 clients, 4 publishers"]);
+    }
+
+    #[test]
+    fn a_selector_that_widens_its_letter_goes_with_it_to_the_next_line() {
+        let text = "🌀a!a!🕯\u{fe0f}\u{fffc}a";
+        assert_eq!(wrap(text, 9), ["🌀a!a!🕯\u{fe0f}\u{fffc}", "a"].map(str::to_owned));
+        assert_eq!(wrap("abcdefg🕯\u{fe0f}", 8), ["abcdefg", "🕯\u{fe0f}"]);
     }
 
     proptest! {
