@@ -9,6 +9,7 @@ mod bottom;
 mod condition;
 mod connections;
 mod copies;
+mod feed;
 #[cfg(test)]
 pub(crate) mod history;
 mod ledger;
@@ -33,6 +34,7 @@ pub(crate) mod tests;
 pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted};
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
+pub use feed::Feed;
 pub use ledger::{Ledger, stray_name};
 pub use lives::Connections;
 pub use pings::Pings;

@@ -273,7 +273,9 @@ async fn drive(
     };
     let needs = needs(plan, workers, built_in);
     limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
-    let server = if built_in { Some(reference_server::spawn(ServerConfig::on_free_port()).map_err(Stopped::environment)?) } else { None };
+    let feed = plan.scenario.feed.as_ref().map(|feed| feed.built_in.to_std());
+    let config = ServerConfig { feed, ..ServerConfig::on_free_port() };
+    let server = if built_in { Some(reference_server::spawn(config).map_err(Stopped::environment)?) } else { None };
     let url = match (&server, &plan.scenario.target) {
         (Some(server), _) => server.url().to_owned(),
         (None, model::Target::Url(url)) => url.clone(),

@@ -19,6 +19,7 @@ mod classify;
 pub mod clock;
 mod crew;
 pub mod dial;
+mod feed;
 mod gauge;
 mod health;
 pub mod host;

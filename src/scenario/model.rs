@@ -9,6 +9,7 @@ pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
+pub use super::feed::{Feed, FeedCheck};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
 pub use super::template::Template;
@@ -64,13 +65,6 @@ pub enum Compute {
     Sha256,
     /// RFC 2104 with SHA-256, under this key.
     HmacSha256(Template),
-}
-
-/// A server that broadcasts by itself: `[publish] via = "server"`. What one client received, the others must have too.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Feed {
-    /// By what a publication is known, with its occurrence; `None`: by its whole content.
-    pub id: Option<Extract>,
 }
 
 /// How clients are divided over rooms. A publication is owed to its publisher's room only.
@@ -366,6 +360,8 @@ pub enum Metric {
     Connect,
     /// A publication's HTTP request to its answer.
     Publish,
+    /// Received − received by the first client: how far the copies of a broadcast of the server's own lie apart.
+    Spread,
 }
 
 /// One limit of `[checks.latency]`.
@@ -419,15 +415,6 @@ pub enum Beat {
     Message(Matcher),
     /// A protocol ping from the server.
     ProtocolPing,
-}
-
-/// `[checks.feed]`: how often a server that broadcasts by itself does so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct FeedCheck {
-    /// From broadcast to broadcast.
-    pub every: Span,
-    /// How far an interval may be off.
-    pub tolerance: Span,
 }
 
 /// `[checks.connect]`.

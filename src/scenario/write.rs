@@ -22,8 +22,10 @@ impl Scenario {
         if let Some(description) = &self.description {
             document.insert("description".into(), text(description));
         }
-        if let Target::Url(url) = &self.target {
-            document.insert("target".into(), table([("url", text(url))]));
+        match (&self.target, &self.feed) {
+            (Target::Url(url), _) => drop(document.insert("target".into(), table([("url", text(url))]))),
+            (Target::BuiltIn, Some(feed)) => drop(document.insert("target".into(), table([("feed", time(feed.built_in))]))),
+            (Target::BuiltIn, None) => {}
         }
         if let Some(rooms) = &self.rooms {
             document.insert("rooms".into(), session::rooms(rooms));
@@ -46,6 +48,7 @@ impl Scenario {
         if let Some(feed) = &self.feed {
             let mut out = Table::from_iter([("via".to_owned(), text("server"))]);
             out.extend(feed.id.as_ref().map(|id| ("id".to_owned(), session::extract(id))));
+            out.insert("unique".into(), feed.unique.into());
             document.insert("publish".into(), Value::Table(out));
         }
         document.insert("phases".into(), phases(&self.phases));
@@ -193,7 +196,9 @@ impl Scenario {
                 Some(OrderScope::Total) => text("total"),
             };
             out.insert("order".into(), order);
-            out.insert("integrity".into(), checks.integrity.into());
+            if self.publish.is_some() {
+                out.insert("integrity".into(), checks.integrity.into());
+            }
         }
         out.insert("stray".into(), checks.stray.into());
         out.insert("survival".into(), checks.survival.into());

@@ -35,7 +35,7 @@ table! {
         subprotocol: bool,
         /// Publications over http are accepted. On when they go over http.
         publish: bool,
-        /// The server's own broadcasts keep their cadence (refused: not built yet).
+        /// The server's own broadcasts keep their cadence. With publish.via = "server".
         feed: Feed,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
@@ -142,7 +142,7 @@ impl Typed for Order {
 }
 
 /// The metrics by their keys in `[checks.latency.…]`.
-pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
+pub(in crate::scenario) const METRICS: [(&str, Metric); 8] = [
     ("delivery", Metric::Delivery),
     ("transit", Metric::Transit),
     ("send_lag", Metric::SendLag),
@@ -150,6 +150,7 @@ pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
     ("heartbeat_interval", Metric::HeartbeatInterval),
     ("connect", Metric::Connect),
     ("publish", Metric::Publish),
+    ("spread", Metric::Spread),
 ];
 
 /// A metric as a user writes it: its key in `[checks.latency.…]`.

@@ -295,13 +295,13 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
         v.map(variable).into_iter().collect::<Vec<_>>()
     });
     let head = (texts(), prop::option::of(texts()), target, prop::collection::vec(groups(), 1..3));
-    // A feed can be written down but not read back: it is refused until it is judged.
-    let said = prop_oneof![publishings().prop_map(|p| (Some(p), None)), Just((None, None::<Feed>))];
+    let feed = (prop::option::of(extracts()), any::<bool>(), spans(), prop::option::of((spans(), any::<bool>())));
+    let said = prop_oneof![publishings().prop_map(|p| (Some(p), None)), feed.prop_map(|f| (None, Some(f))), Just((None, None))];
     let via = (any::<bool>(), any::<bool>(), templates(true));
     (head, said, via, phases, checks(), dialects(), (rooms, feeder, vars, prop::option::of(matchers()))).prop_map(
         |(
             (name, description, target, mut groups),
-            (mut publish, feed),
+            (mut publish, feeding),
             (http, grouped, body),
             (warm_up, steady, drain, ramp_limit),
             mut checks,
@@ -326,6 +326,17 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
             }
             checks.publish = http && publish.is_some();
             checks.subprotocol = groups.iter().any(|g| !g.subprotocols.is_empty());
+            let mut feed = None;
+            if let Some((id, unique, built_in, cadence)) = feeding {
+                checks.integrity = false;
+                checks.latency.retain(|l| matches!(l.metric, Metric::HeartbeatInterval | Metric::Connect));
+                checks.latency.push(LatencyLimit { metric: Metric::Spread, percentile: 99.0, at_most: built_in });
+                checks.feed =
+                    cadence.map(|(every, half)| FeedCheck { every: every.times(2), tolerance: if half { every } else { Span::ZERO } });
+                // Against a server elsewhere, how often the built-in one would broadcast follows from the check.
+                let elsewhere = checks.feed.map_or(Span::from_millis(100), |c| c.every);
+                feed = Some(Feed { id, unique, built_in: if target == Target::BuiltIn { built_in } else { elsewhere } });
+            }
             if publish.is_none() && feed.is_none() {
                 checks = Checks { delivery: None, duplicate: false, order: None, integrity: false, ..checks };
                 checks.latency.retain(|l| matches!(l.metric, Metric::HeartbeatInterval | Metric::Connect));
