@@ -22,7 +22,7 @@ use crate::scenario;
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
-use matrix::{LEFT_OUT, MATRIX, Row};
+use matrix::{LEFT_OUT, Load, MATRIX, Row};
 
 /// `wsbench prove`.
 #[derive(Debug, Args)]
@@ -48,7 +48,10 @@ pub struct ProveArgs {
     seed: u64,
 }
 
-/// The load every row is proved under: small, with every check asked for, and with limits that a busy machine can keep.
+/// The fault of a server that commits none.
+const HONEST: &str = "(none)";
+
+/// The load every row about a relay is proved under: small, with every check asked for, and with limits that a busy machine can keep.
 const SCENARIO: &str = r#"
 name = "prove"
 [clients]
@@ -85,6 +88,37 @@ late_send = "1s"
 max_loop_lag = "1s"
 "#;
 
+/// The load of rows about a server that broadcasts by itself.
+const FEED: &str = r#"
+name = "prove-feed"
+[target]
+feed = "300ms"
+[clients]
+count = 8
+connect_rate = "200/s"
+greeting = "something"
+[publish]
+via = "server"
+match = { json = { type = "tick" } }
+id = "/seq"
+[phases]
+warm_up = "0s"
+steady = "7s"
+drain = "4s"
+[checks.connect]
+min_share = "100%"
+within = "1s"
+[checks.delivery]
+within = "1200ms"
+[checks.latency.spread]
+max = "1200ms"
+[checks.feed]
+every = "300ms"
+tolerance = "95ms"
+[checks.instrument]
+max_loop_lag = "1s"
+"#;
+
 /// What came of a row.
 struct Proof {
     row: Row,
@@ -96,7 +130,9 @@ struct Proof {
 
 impl Proof {
     fn holds(&self) -> bool {
-        self.tripped == self.row.trips && self.counted.is_none_or(|counted| counted == self.logged) && self.acts > 0
+        self.tripped == self.row.trips
+            && self.counted.is_none_or(|counted| counted == self.logged)
+            && (self.acts > 0 || self.row.fault == HONEST)
     }
 }
 
@@ -121,14 +157,20 @@ fn attempt(args: &ProveArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     say(&format!("wsbench: proving {} faults against the built-in server, {} at a time", rows.len(), args.jobs));
-    let honest = runtime.block_on(prove(None, args.seed))?;
+    let mut loads: Vec<Load> = rows.iter().map(|row| row.load).collect();
+    loads.dedup();
+    let mut honest = Vec::new();
+    for load in loads {
+        let row = Row { fault: HONEST, trips: &[], count: None, because: "an honest server trips nothing", load };
+        honest.push(runtime.block_on(prove(row, args.seed))?);
+    }
     let proofs = runtime.block_on(async {
-        let runs = futures::stream::iter(rows).map(|row| prove(Some(row), args.seed));
+        let runs = futures::stream::iter(rows).map(|row| prove(row, args.seed));
         runs.buffered(args.jobs.into()).collect::<Vec<_>>().await
     });
     let proofs = proofs.into_iter().collect::<Result<Vec<_>, _>>()?;
     print(&render(&honest, &proofs, terminal.style.unicode));
-    let holds = honest.tripped.is_empty() && proofs.iter().all(Proof::holds);
+    let holds = honest.iter().all(Proof::holds) && proofs.iter().all(Proof::holds);
     Ok(if holds { Exit::Pass } else { Exit::Fail })
 }
 
@@ -137,29 +179,32 @@ fn listing() -> String {
     let mut out = String::new();
     for row in MATRIX {
         let trips = if row.trips.is_empty() { "nothing".to_owned() } else { row.trips.join(", ") };
-        let _ = writeln!(out, "{:<38} {trips:<36} {}", row.fault, row.because);
+        let _ = writeln!(out, "{:<44} {trips:<36} {}", row.fault, row.because);
     }
     let _ = writeln!(out, "\nleft out:");
     for (fault, reason) in LEFT_OUT {
-        let _ = writeln!(out, "{fault:<38} {reason}");
+        let _ = writeln!(out, "{fault:<44} {reason}");
     }
     out
 }
 
 /// One run, against an honest server or one with a fault.
-async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
-    let faults = match row {
-        Some(row) => vec![row.fault.parse().map_err(|e| Stopped::environment(format!("{}: {e}", row.fault)))?],
-        None => Vec::new(),
+async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
+    let faults = match row.fault {
+        HONEST => Vec::new(),
+        fault => vec![fault.parse().map_err(|e| Stopped::environment(format!("{fault}: {e}")))?],
     };
+    let load = row.load;
+    let text = if load == Load::Feed { FEED } else { SCENARIO };
+    let scenario = scenario::parse(text, "the scenario of prove").map_err(Stopped::environment)?;
     let heartbeat = Some(std::time::Duration::from_secs(1));
-    let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
+    let feed = scenario.feed.as_ref().map(|feed| feed.built_in.to_std());
+    let config = ServerConfig { faults, heartbeat, feed, seed, ..ServerConfig::on_free_port() };
     let log = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = log.clone();
     let write = move |line: &str| sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
     let server = Server::bind(config).and_then(|server| server.with_fault_log(Arc::new(write)).start()).map_err(Stopped::environment)?;
 
-    let scenario = scenario::parse(SCENARIO, "the scenario of prove").map_err(Stopped::environment)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), Seed(seed)));
     let target = Target::resolve(server.url(), &Trust::default()).await.map_err(Stopped::environment)?;
     let options = drive::Options {
@@ -183,8 +228,8 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
         tripped: tripped(&findings),
         logged: lines.iter().map(|line| copies(line)).sum(),
         acts: lines.len() as u64,
-        counted: row.and_then(|row| row.count).map(|count| count(&summary)),
-        row: row.unwrap_or(Row { fault: "(none)", trips: &[], count: None, because: "an honest server trips nothing" }),
+        counted: row.count.map(|count| count(&summary)),
+        row,
     })
 }
 
@@ -198,15 +243,15 @@ fn copies(line: &str) -> u64 {
     act["copies"].as_u64().unwrap_or(1)
 }
 
-fn render(honest: &Proof, proofs: &[Proof], unicode: bool) -> String {
+fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
     let (good, bad) = if unicode { ("✓", "✗") } else { ("+", "x") };
-    let mut out = format!("  {:<38} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
-    for proof in std::iter::once(honest).chain(proofs) {
-        let holds = if proof.row.fault == "(none)" { proof.tripped.is_empty() } else { proof.holds() };
+    let mut out = format!("  {:<44} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
+    for proof in honest.iter().chain(proofs) {
+        let holds = proof.holds();
         let found = if proof.tripped.is_empty() { "none".to_owned() } else { proof.tripped.join(", ") };
         let counts = proof.counted.map_or_else(|| (proof.acts.to_string(), "-".into()), |n| (proof.logged.to_string(), n.to_string()));
         let mark = if holds { good } else { bad };
-        let _ = writeln!(out, "{mark} {:<38} {found:<36} {:>8} {:>8}", proof.row.fault, counts.0, counts.1);
+        let _ = writeln!(out, "{mark} {:<44} {found:<36} {:>8} {:>8}", proof.row.fault, counts.0, counts.1);
         if !holds {
             let expected = if proof.row.trips.is_empty() { "none".to_owned() } else { proof.row.trips.join(", ") };
             let _ = writeln!(out, "    should be: {expected} ({})", proof.row.because);
