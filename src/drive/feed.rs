@@ -3,8 +3,7 @@
 
 use crate::base::Instant;
 use crate::event::Event;
-use crate::scenario::feed::Feed;
-use crate::scenario::model::{Beat, Dialect, Matcher};
+use crate::scenario::model::{Beat, Dialect, Feed, Matcher};
 use crate::scenario::session::Claim;
 use crate::wire::reader::{self, Violation};
 

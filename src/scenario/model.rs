@@ -9,7 +9,7 @@ pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
-pub use super::feed::{Feed, FeedCheck};
+pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
 pub use super::template::Template;
@@ -402,10 +402,23 @@ pub struct ApplicationPing {
 pub struct HeartbeatCheck {
     /// What a beat is; `Protocol` counts the server's protocol pings.
     pub beat: Beat,
-    /// The promised cadence per connection. The first beat is due one period after the connection opened.
+    /// The promised cadence per connection.
     pub every: Span,
+    /// When the first beat is due.
+    pub first: FirstBeat,
     /// How far an interval may be off.
     pub tolerance: Span,
+}
+
+/// When a connection's first beat is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstBeat {
+    /// One period after the connection opened: each has a timer of its own.
+    #[default]
+    Period,
+    /// At any time within the first period: one timer beats for all.
+    Any,
 }
 
 /// What counts as a beat.

@@ -7,8 +7,8 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::model::{
-    Audience, Beat, Checks, ClientGroup, Encoding, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish, Scenario,
-    Target, Via,
+    Audience, Beat, Checks, ClientGroup, Encoding, FirstBeat, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish,
+    Scenario, Target, Via,
 };
 use super::schema::METRICS;
 use crate::base::{ByteSize, Rate, Span};
@@ -215,7 +215,11 @@ impl Scenario {
         out.extend(checks.pong.as_ref().map(|check| ("pong".to_owned(), pong(check))));
         out.extend(checks.heartbeat.as_ref().map(|check| {
             let (key, beat) = looks(&check.beat);
-            ("heartbeat".to_owned(), table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]))
+            let mut out = table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]);
+            if let (FirstBeat::Any, Some(out)) = (check.first, out.as_table_mut()) {
+                out.insert("first".into(), text("any"));
+            }
+            ("heartbeat".to_owned(), out)
         }));
         let connect = checks.connect.as_ref().map_or(false.into(), |check| {
             let mut connect = Table::from_iter([("min_share".to_owned(), Value::Float(check.min_share))]);

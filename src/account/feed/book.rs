@@ -12,7 +12,7 @@ use super::stream::{Place, Seen, Stream};
 use super::{EDGE, Feed, MOST_ROWS};
 use crate::base::{ConnId, Instant, Span};
 use crate::plan::Plan;
-use crate::scenario::feed::key_name;
+use crate::scenario::model::key_name;
 
 /// A broadcast is waited for at least so long before its books may retire.
 const LEAST_HORIZON: Span = Span::from_secs(10);

@@ -8,7 +8,7 @@ use super::log::{FeedLog, Part};
 use super::matching::{self, Broadcast, Logs, Standing};
 use super::{EDGE, Feed};
 use crate::base::{Instant, Span};
-use crate::scenario::feed::key_name;
+use crate::scenario::model::key_name;
 
 /// When a run was over for a feed.
 #[derive(Debug, Clone, Copy)]

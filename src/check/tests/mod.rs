@@ -11,7 +11,7 @@ use crate::account::history::{History, ms, scenario};
 use crate::base::{ConnId, Span};
 use crate::event::{Event, PingLevel};
 use crate::scenario::Scenario;
-use crate::scenario::model::{ApplicationPing, Beat, Body, HeartbeatCheck, Matcher, PongCheck, Template};
+use crate::scenario::model::{ApplicationPing, Beat, Body, FirstBeat, HeartbeatCheck, Matcher, PongCheck, Template};
 
 fn findings(history: &History) -> Vec<Finding> {
     let account = history.over(2);
@@ -57,6 +57,7 @@ fn with_heartbeat(mut scenario: Scenario) -> Scenario {
     scenario.checks.heartbeat = Some(HeartbeatCheck {
         beat: Beat::Message(Matcher::Contains("ping".into())),
         every: Span::from_secs(1),
+        first: FirstBeat::Period,
         tolerance: Span::from_millis(100),
     });
     scenario

@@ -2,8 +2,8 @@
 
 use super::super::error::At;
 use super::super::model::{
-    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, HeartbeatCheck, InstrumentCheck, LatencyLimit, Matcher,
-    Metric, OrderScope, Phases, PongCheck, Publish, Via,
+    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FirstBeat, HeartbeatCheck, InstrumentCheck, LatencyLimit,
+    Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
 use super::super::schema;
 use super::super::template::Names;
@@ -230,7 +230,9 @@ fn heartbeat(document: &schema::Document, typed: &schema::Heartbeat, at: &At, ph
         let what = format!("a beat every {}, but clients are there for {lives}: the check may see none and be inconclusive", every.value);
         r.warn(&every.at, what, format!("let `phases.steady` be at least \"{}\"", super::super::write::span(every.times(2) + tolerance)));
     }
-    Some(HeartbeatCheck { beat, every: every.value, tolerance })
+    let first = typed.first.as_ref().or(shared.and_then(|s| s.first.as_ref())).map_or("period", |f| f.word);
+    let first = if first == "any" { FirstBeat::Any } else { FirstBeat::Period };
+    Some(HeartbeatCheck { beat, every: every.value, first, tolerance })
 }
 
 fn connect(typed: &schema::Checks) -> Option<ConnectCheck> {

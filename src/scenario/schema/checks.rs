@@ -77,6 +77,9 @@ table! {
         every: Span,
         /// How far an interval may be off. Default: a twentieth of every, at least 100ms.
         tolerance: Span,
+        /// When the first beat is due: one "period" after opening (default), or at "any" time within it, where one timer of the
+        /// server's beats for all.
+        first: super::Word<session::FirstBeats>,
     }
 }
 

@@ -227,7 +227,12 @@ fn checks() -> impl Strategy<Value = Checks> {
             application: application.map(|(send, expect)| ApplicationPing { send, expect }),
         });
     let beat = prop_oneof![Just(Beat::ProtocolPing), matchers().prop_map(Beat::Message)];
-    let heartbeat = (beat, spans()).prop_map(|(beat, tolerance)| HeartbeatCheck { beat, every: tolerance.times(3), tolerance });
+    let heartbeat = (beat, spans(), any::<bool>()).prop_map(|(beat, tolerance, any)| HeartbeatCheck {
+        beat,
+        every: tolerance.times(3),
+        first: if any { FirstBeat::Any } else { FirstBeat::Period },
+        tolerance,
+    });
     let order = prop_oneof![Just(None), Just(Some(OrderScope::Publisher)), Just(Some(OrderScope::Total))];
     let share = || (0_u32..=1000).prop_map(|n| f64::from(n) / 1000.0);
     let connect = prop::option::of((share(), prop::option::of(spans())).prop_map(|(min_share, within)| ConnectCheck { min_share, within }));
