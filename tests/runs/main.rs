@@ -2,6 +2,7 @@
 
 mod environment;
 mod feeds;
+mod on_the_way;
 mod outcomes;
 mod outputs;
 mod served;
