@@ -67,8 +67,26 @@ pub(super) async fn close_unread(asked: &Asked<'_>) -> Put {
     }
     link.say(0x88, &1000_u16.to_be_bytes());
     link.flush(asked.bench.until(5.0)).await;
-    tokio::time::sleep(asked.bench.span(1.0)).await;
-    let verdict = and_alive(asked, pass("others are served while its echo waits")).await;
+    let began = tokio::time::Instant::now();
+    let until = asked.bench.until(12.0);
+    // We read nothing, so its end is learnt by writing: octets to a socket that is gone are answered with a reset.
+    let dropped = loop {
+        tokio::time::sleep(asked.bench.span(0.25)).await;
+        link.say(0x8a, b"");
+        link.flush(asked.bench.until(0.1)).await;
+        if link.refused() {
+            break true;
+        }
+        if tokio::time::Instant::now() > until {
+            break false;
+        }
+    };
+    let verdict = if dropped {
+        pass(format!("it dropped the connection after {:.1} s", began.elapsed().as_secs_f64()))
+    } else {
+        Verdict::plain(Outcome::NonStrict, "still open 12 s after a Close whose answer was never read")
+    };
+    let verdict = and_alive(asked, verdict).await;
     link.reset();
     Ok((verdict, Vec::new()))
 }
