@@ -36,7 +36,8 @@ const FLOORS: &[Floor] = &[
     pure("measure", &["base", "plan", "account", "event", "scenario::model"]),
     pure("report", &["base", "plan", "account", "event", "scenario", "check", "measure"]),
     edge("drive", &["base", "wire", "plan", "event", "account", "scenario::model", "scenario::template", "scenario::session"]),
-    edge("conformance", &["base", "wire"]),
+    // A scenario's script and dialect are how `--setup` joins.
+    edge("conformance", &["base", "wire", "scenario::model", "scenario::template", "scenario::session"]),
     edge("cli", &["*"]),
 ];
 

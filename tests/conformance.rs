@@ -2,6 +2,8 @@
 
 #[path = "conformance/flawed.rs"]
 mod flawed;
+#[path = "conformance/joined.rs"]
+mod joined;
 
 use std::time::Duration;
 
@@ -75,14 +77,36 @@ fn ignoring_reserved_opcodes_fails_by_the_close_alone() {
 }
 
 #[test]
-fn never_closing_tcp_is_unclean() {
+fn never_closing_tcp_is_not_clean() {
     let server = serve(Flaw::NeverClosesTcp);
-    let results = asked(&bench(server.port, None, 16), &["1.1.1", "5.1", "7.3.1", "7.3.2", "7.9.1", "C.3.5"]);
-    assert_eq!(verdict(&results, "1.1.1"), ("OK", "UNCLEAN", "FAIL"));
-    assert_eq!(verdict(&results, "7.3.1"), ("OK", "UNCLEAN", "FAIL"));
+    let results = asked(&bench(server.port, None, 16), &["1.1.1", "2.1", "5.1", "7.3.1", "7.3.2", "7.9.1", "C.3.5"]);
+    // The case's own timer, begun before the wait for the end of TCP, ends first: as of the real Autobahn.
+    assert_eq!(verdict(&results, "1.1.1"), ("OK", "FAILED BY CLIENT", "FAIL"));
+    assert_eq!(verdict(&results, "7.3.1"), ("OK", "FAILED BY CLIENT", "FAIL"));
+    assert_eq!(verdict(&results, "2.1"), ("OK", "UNCLEAN", "FAIL"));
     assert_eq!(verdict(&results, "5.1"), ("OK", "FAILED BY CLIENT", "FAIL"));
     assert_eq!(verdict(&results, "7.9.1"), ("OK", "FAILED BY CLIENT", "FAIL"));
     assert_eq!(verdict(&results, "C.3.5").2, "NON-STRICT", "a SHOULD");
+}
+
+#[test]
+fn a_server_that_looks_at_nothing_gets_the_verdicts_of_the_real_autobahn() {
+    let server = serve(Flaw::Lax);
+    let results = asked(&bench(server.port, None, 16), &["1.1.2", "2.1", "2.5", "3.1", "3.7", "4.1.1", "F.1.1", "7.9.1", "C.2.999"]);
+    for (id, behavior, close) in [
+        ("1.1.2", "OK", "FAILED BY CLIENT"),
+        ("2.1", "OK", "UNCLEAN"),
+        // Its pong of 126 octets is heard, though it breaks a rule itself.
+        ("2.5", "FAILED", "FAILED"),
+        ("3.1", "FAILED", "FAILED"),
+        // It answers our answer: the code of its last Close is the one that counts.
+        ("3.7", "OK", "WRONG CODE"),
+        ("4.1.1", "OK", "FAILED"),
+        ("7.9.1", "FAILED", "WRONG CODE"),
+    ] {
+        assert_eq!(verdict(&results, id), (behavior, close, "FAIL"), "{id}");
+    }
+    assert_eq!((verdict(&results, "F.1.1").2, verdict(&results, "C.2.999").2), ("FAIL", "FAIL"));
 }
 
 #[test]
@@ -274,4 +298,68 @@ fn clients_are_judged_by_the_same_catalogue() {
     let mute = report(false, 0);
     let outcome = |id: &str| mute.cases.iter().find(|r| r.id == id).map(|r| r.outcome.as_str());
     assert_eq!((outcome("1.1.1"), outcome("2.1"), outcome("7.7.1")), (Some("FAIL"), Some("PASS"), Some("PASS")));
+}
+
+/// What `--setup` finds of a chat room: the exit code, and each case's outcome and what was seen.
+fn set_up(manners: joined::Manners, arguments: &[&str]) -> (Option<i32>, std::collections::BTreeMap<String, (String, String)>, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = |name: &str| directory.path().join(name).to_str().expect("a path").to_owned();
+    std::fs::write(place("chat.toml"), joined::SCENARIO).expect("written");
+    let url = format!("ws://127.0.0.1:{}", joined::serve(manners));
+    let mut command = assert_cmd::Command::cargo_bin("wsbench").expect("built");
+    command.args(["conformance", &url, "--setup", &place("chat.toml"), "--json", &place("out.json")]).args(arguments);
+    let output = command.output().expect("run");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(place("out.json")).unwrap_or_default()).unwrap_or_default();
+    let text = |case: &serde_json::Value, key: &str| case[key].as_str().unwrap_or_default().to_owned();
+    let cases = report["cases"].as_array().cloned().unwrap_or_default();
+    (output.status.code(), cases.iter().map(|c| (text(c, "id"), (text(c, "outcome"), text(c, "actual")))).collect(), said)
+}
+
+#[test]
+fn a_server_that_wants_a_join_is_asked_in_its_own_words() {
+    let asked = ["1.1", "1.2.2", "2.1", "5.3", "5.6", "5.9", "5.19", "6.2.2", "7.1.1", "7.7.1", "F.1.6", "F.6.2", "H.1.18", "9.7.1", "B.9"];
+    let (code, cases, said) = set_up(joined::Manners::All, &asked);
+    assert_eq!(code, Some(0), "{said}");
+    for id in ["1.1.2", "1.1.6", "2.1", "5.3", "5.6", "5.9", "5.19", "7.1.1", "7.7.1", "F.1.6"] {
+        assert_eq!(cases.get(id).map(|c| c.0.as_str()), Some("PASS"), "{id}: {cases:?}");
+    }
+    // What its envelope cannot carry is skipped, with the reason.
+    for (id, reason) in [
+        ("1.1.1", "cannot be told"),
+        ("1.2.2", "sends binary"),
+        ("H.1.18", "before the set-up"),
+        ("9.7.1", "plain echo"),
+        ("B.9", "octet by octet"),
+    ] {
+        let (outcome, why) = cases.get(id).cloned().unwrap_or_default();
+        assert!(outcome == "SKIPPED" && why.contains(reason), "{id}: {outcome}: {why}");
+    }
+    // A room that relays something else than was said fails.
+    let (code, cases, said) = set_up(joined::Manners::Scrambles, &["5.3", "2.1", "--profile", "echo"]);
+    assert_eq!(
+        (code, cases.get("5.3").map(|c| c.0.as_str()), cases.get("2.1").map(|c| c.0.as_str())),
+        (Some(1), Some("FAIL"), Some("PASS")),
+        "{said}"
+    );
+}
+
+#[test]
+fn where_the_sender_is_left_out_a_second_guest_judges() {
+    let (code, cases, said) = set_up(joined::Manners::Others, &["5.3", "7.1.1"]);
+    assert_eq!((code, cases.get("5.3").map(|c| c.0.as_str())), (Some(3), Some("SKIPPED")), "{said}");
+    assert!(cases["5.3"].1.contains("--observer"), "{said}");
+    let (code, cases, said) = set_up(joined::Manners::Others, &["5.3", "5.6", "--observer"]);
+    assert_eq!(
+        (code, cases.get("5.3").map(|c| c.0.as_str()), cases.get("5.6").map(|c| c.0.as_str())),
+        (Some(0), Some("PASS"), Some("PASS")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_join_that_does_not_come_through_is_told_and_nothing_passes() {
+    let (code, cases, said) = set_up(joined::Manners::Refuses, &["2.1", "7.7.1"]);
+    assert_eq!((code, cases.len()), (Some(3), 0), "{said}");
+    assert!(said.contains("step 2 of 2") && said.contains("the room is full"), "{said}");
 }

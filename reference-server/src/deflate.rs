@@ -12,8 +12,9 @@ use crate::inlet::Violation;
 
 /// What every compressed message ends with, and what is not sent of it (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
-/// zlib's usual level. Level 1 of zlib-rs 0.6.8 (its "quick" one) panics on some texts: do not use it to go faster.
-const LEVEL: u32 = 6;
+/// Fast: on repetitive JSON eight times as fast as zlib's usual 6, for a tenth more octets. Level 1 of zlib-rs 0.6.8 (its
+/// "quick" one) panics on some texts: do not use it to go faster still.
+const LEVEL: u32 = 2;
 /// Largest window there is, in bits.
 const MAX_BITS: u8 = 15;
 /// Smallest window our compressor can make: raw deflate with 8 bits is not to be had from zlib.

@@ -1,17 +1,20 @@
 //! `wsbench conformance URL [SELECTOR…]`: ask a server the catalogue, report, and end with an exit code that means it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::conformance_known::Known;
 use super::exit::{Exit, Stopped};
 use super::output::Target as OutputFile;
 use super::terminal::{Terminal, print, say};
 use crate::base::Seed;
-use crate::conformance::bench::{Bench, Options, Profile};
+use crate::conformance::bench::{Bench, Closed, Options, Profile};
 use crate::conformance::catalogue::{all_cases, model::Case};
-use crate::conformance::expect::{Change, Expectations};
+use crate::conformance::expect::Expectations;
+use crate::conformance::join::Joining;
 use crate::conformance::report::{Report, html, junit, markdown, text};
 use crate::conformance::run::{self, CaseResult};
 use crate::conformance::select::{matches, select, tags};
@@ -94,6 +97,10 @@ struct How {
     /// After each --say, wait for a message that contains this
     #[arg(long, value_name = "TEXT", requires = "say")]
     say_until: Option<String>,
+    /// Join as this scenario's clients do (its script, greeting, headers, rooms), answer and ignore what it says, and put
+    /// what must come back into its dialect's envelope
+    #[arg(long, value_name = "SCENARIO")]
+    setup: Option<PathBuf>,
     /// Messages the server sends unasked after the handshake, passed over
     #[arg(long, value_name = "N", default_value_t = 0)]
     welcome: usize,
@@ -120,12 +127,8 @@ struct How {
 /// Where reports go.
 #[derive(Debug, Args)]
 struct Reports {
-    /// Known deviations, a case a line: a new failure and an unexpected pass both fail
-    #[arg(long, value_name = "FILE")]
-    expect: Option<PathBuf>,
-    /// Rewrite the --expect file to what was found
-    #[arg(long, requires = "expect")]
-    bless: bool,
+    #[command(flatten)]
+    known: Known,
     /// JSON: an object per case, in Autobahn's words and ours
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -184,7 +187,7 @@ fn ask(args: &ConformanceArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     }
     let options = options(args, &url.unwrap_or_default())?;
     let (strict, seed, target) = (args.how.strict, options.seed.0, options.target.url());
-    let expectations = expectations(&args.reports)?;
+    let expectations = args.reports.known.read()?;
     let files = Files::open(&args.reports)?;
     let bench = Bench::new(options).map_err(Stopped::environment)?;
     let survey = survey(&bench)?;
@@ -244,8 +247,20 @@ fn options(args: &ConformanceArgs, url: &str) -> Result<Options, Stopped> {
             ProfileArg::Any => Profile::Any,
         }),
         server_pid: how.server_pid,
-        setup: Setup { say: how.say.clone(), until: how.say_until.clone(), welcome: how.welcome },
+        setup: Setup { say: how.say.clone(), until: how.say_until.clone(), welcome: how.welcome, joining: joining(how)? },
     })
+}
+
+/// How the clients of the `--setup` scenario join.
+fn joining(how: &How) -> Result<Option<Arc<Joining>>, Stopped> {
+    let Some(place) = &how.setup else { return Ok(None) };
+    let file = place.display();
+    let text = std::fs::read_to_string(place).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
+    let reading = super::plan::read_here(&text, place).map_err(Stopped::usage)?;
+    reading.warnings.iter().for_each(|warning| say(&warning.to_string()));
+    let env = reading.scenario.env_names().into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect();
+    let joining = Joining::new(reading.scenario, env, Seed(how.seed)).map_err(|why| Stopped::usage(format!("--setup {file}: {why}")))?;
+    Ok(Some(Arc::new(joining)))
 }
 
 /// What kind of server it is. One that cannot be reached ends the run; one that refuses a correct handshake is asked all
@@ -254,10 +269,11 @@ fn survey(bench: &Bench) -> Result<Survey, Stopped> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     match runtime.block_on(Survey::ask(bench)) {
         Ok(survey) => Ok(survey),
-        Err(crate::conformance::bench::Closed::Unreachable(why)) => {
-            Err(Stopped::environment(format!("cannot reach {}: {why}", bench.options.target.url())))
+        Err(Closed::Unreachable(why)) => Err(Stopped::environment(format!("cannot reach {}: {why}", bench.options.target.url()))),
+        Err(Closed::Unjoined(why, _)) => {
+            Err(Stopped { exit: Exit::Inconclusive, message: format!("nothing could be asked: the set-up did not come through: {why}") })
         }
-        Err(crate::conformance::bench::Closed::Refused(why, _)) => {
+        Err(Closed::Refused(why, _)) => {
             say(&format!("wsbench: a correct opening handshake was refused ({why}); is the path right? Every case is asked all the same."));
             Ok(run::believed(bench.options.profile.unwrap_or(Profile::Echo), bench.options.observer))
         }
@@ -333,21 +349,9 @@ impl Files {
     }
 }
 
-fn expectations(reports: &Reports) -> Result<Option<Expectations>, Stopped> {
-    let Some(place) = &reports.expect else { return Ok(None) };
-    let text = match std::fs::read_to_string(place) {
-        Ok(text) => text,
-        Err(e) if reports.bless && e.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(Stopped::usage(format!("cannot read {}: {e}", place.display()))),
-    };
-    let known: std::collections::HashSet<String> = all_cases().unwrap_or_default().into_iter().map(|c| c.id).collect();
-    let parsed = Expectations::parse(&text, &|id| known.contains(id));
-    parsed.map(Some).map_err(|e| Stopped::usage(format!("{}: {e}", place.display())))
-}
-
 fn conclude(args: &ConformanceArgs, report: &Report, expectations: Option<Expectations>) -> Result<Exit, Stopped> {
-    if let (Some(expectations), Some(place)) = (expectations, &args.reports.expect) {
-        return settle(&expectations, place, args.reports.bless, report);
+    if let Some(expectations) = expectations {
+        return args.reports.known.settle(&expectations, report);
     }
     Ok(if report.failures().next().is_some() {
         Exit::Fail
@@ -356,18 +360,4 @@ fn conclude(args: &ConformanceArgs, report: &Report, expectations: Option<Expect
     } else {
         Exit::Pass
     })
-}
-
-fn settle(expectations: &Expectations, place: &Path, bless: bool, report: &Report) -> Result<Exit, Stopped> {
-    if bless {
-        OutputFile::open(place, true)?.write(expectations.bless(report).as_bytes())?;
-        say(&format!("{} rewritten", place.display()));
-        return Ok(Exit::Pass);
-    }
-    let changes: Vec<Change> = expectations.compare(report);
-    for change in &changes {
-        print(&format!("{}\n", change.describe()));
-    }
-    print(&format!("{} changes against {}\n", changes.len(), place.display()));
-    Ok(if changes.is_empty() { Exit::Pass } else { Exit::Fail })
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use clap::Args;
 
+use super::conformance_known::Known;
 use super::exit::{Exit, Stopped};
 use super::output::Target as OutputFile;
 use super::terminal::{Terminal, print, say};
@@ -39,6 +40,8 @@ pub struct ServeClientsArgs {
     /// Noise follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    known: Known,
     /// JSON of the last client, as for servers
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,6 +60,7 @@ pub struct ServeClientsArgs {
 pub fn run(args: &ServeClientsArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let cases = all_cases().map_err(|e| Stopped::environment(format!("the catalogue cannot be read: {e}")))?;
     let cases = select(cases, &args.selectors, &args.exclude).map_err(Stopped::usage)?;
+    let known = args.known.read()?;
     let open = |place: &Option<PathBuf>| place.as_deref().map(|p| OutputFile::open(p, true)).transpose();
     let (json, junit, html) = (open(&args.json)?, open(&args.junit)?, open(&args.html)?);
     let clients = Rc::new(Clients::new(cases, args.timeout_scale.clamp(0.05, 100.0), args.strict, Seed(args.seed)));
@@ -72,6 +76,9 @@ pub fn run(args: &ServeClientsArgs, terminal: Terminal) -> Result<Exit, Stopped>
         json.map_or(Ok(()), |f| f.write(last.to_json().as_bytes()))?;
         junit.map_or(Ok(()), |f| f.write(junit::render(last).as_bytes()))?;
         html.map_or(Ok(()), |f| f.write(html::render(&reports).as_bytes()))?;
+    }
+    if let (Some(known), Some(last)) = (&known, reports.last()) {
+        return args.known.settle(known, last);
     }
     Ok(if reports.is_empty() {
         Exit::Inconclusive

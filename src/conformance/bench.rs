@@ -57,6 +57,7 @@ pub struct Bench {
     pub options: Options,
     connector: Connector,
     opened: AtomicU64,
+    joined: AtomicU64,
     refused: AtomicUsize,
 }
 
@@ -67,6 +68,8 @@ pub enum Closed {
     Unreachable(String),
     /// TCP but no WebSocket.
     Refused(String, Vec<String>),
+    /// WebSocket, but the set-up did not come through.
+    Unjoined(String, Vec<String>),
 }
 
 impl Closed {
@@ -75,7 +78,19 @@ impl Closed {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Unreachable(why) => Verdict::plain(Outcome::Error, format!("the server could not be reached: {why}")),
+            Self::Unjoined(why, _) => Verdict::plain(Outcome::Error, format!("the set-up did not come through: {why}")),
             Self::Refused(why, _) => no_handshake(format!("the opening handshake was not completed: {why}")),
+        }
+    }
+}
+
+impl Closed {
+    /// What was said up to then.
+    #[must_use]
+    pub fn dialogue(&self) -> Vec<String> {
+        match self {
+            Self::Unreachable(_) => Vec::new(),
+            Self::Refused(_, dialogue) | Self::Unjoined(_, dialogue) => dialogue.clone(),
         }
     }
 }
@@ -91,7 +106,7 @@ impl Bench {
     pub fn new(options: Options) -> io::Result<Self> {
         let timeout = Duration::from_secs_f64(5.0 * options.scale);
         let connector = Connector::new(&options.target, options.insecure, timeout)?;
-        Ok(Self { options, connector, opened: AtomicU64::new(0), refused: AtomicUsize::new(0) })
+        Ok(Self { options, connector, opened: AtomicU64::new(0), joined: AtomicU64::new(0), refused: AtomicUsize::new(0) })
     }
 
     /// A span stretched by `--timeout-scale`.
@@ -144,14 +159,29 @@ impl Bench {
             record.note(format!("connected from {from} to {to}"));
         }
         let target = &self.options.target;
-        let request = Request::upgrade(&target.authority(), &self.path(room), &key, &self.options.fields);
+        let mut request = Request::upgrade(&target.authority(), &self.path(room), &key, &self.options.fields);
+        if let Some(joining) = &self.options.setup.joining {
+            let url = format!("{}{}", target.url().split_inclusive('/').take(3).collect::<String>().trim_end_matches('/'), self.path(room));
+            joining.dress(&mut request, &url, &self.room(room), nth).map_err(|why| Closed::Unjoined(why, Vec::new()))?;
+        }
         Ok((Link::new(stream, Role::Client, rng, record), request))
     }
 
     /// The target path, `{case}` filled in.
     #[must_use]
     pub fn path(&self, room: &str) -> String {
-        self.options.target.path.replace("{case}", &format!("{room}-{:x}", self.options.seed.0 & 0xffff))
+        self.options.target.path.replace("{case}", &self.room(room))
+    }
+
+    /// The name of a room of the case's own.
+    fn room(&self, case: &str) -> String {
+        format!("{case}-{:x}", self.options.seed.0 & 0xffff)
+    }
+
+    /// Whether every case has a room of its own, so that cases may be asked side by side of a server that relays.
+    #[must_use]
+    pub fn has_rooms(&self) -> bool {
+        self.options.target.path.contains("{case}") || self.options.setup.joining.as_ref().is_some_and(|j| j.has_rooms())
     }
 
     /// A link greeted and set up, with an extension offered.
@@ -165,8 +195,11 @@ impl Bench {
         }
         match link.shake(&request, self.span(5.0)).await {
             Ok(_) => {
-                self.options.setup.perform(&mut link, self.until(2.0)).await;
-                Ok(link)
+                let nth = self.joined.fetch_add(1, Ordering::Relaxed);
+                match self.options.setup.perform(&mut link, &self.room(room), nth, self.until(2.0)).await {
+                    Ok(()) => Ok(link),
+                    Err(why) => Err(Closed::Unjoined(why, link.record.render())),
+                }
             }
             Err(why) => Err(Closed::Refused(why, link.record.render())),
         }

@@ -185,6 +185,7 @@ impl<'a> Exchange<'a> {
                 write_header(*first, *declared, LengthForm::Minimal, key, &mut octets);
                 self.link.record.frame(Speaker::Us, *first, &[], &octets);
                 self.link.queue(&octets, Delivery::Burst);
+                self.link.midway = true;
                 self.partial = Some((key.unwrap_or([0; 4]), 0));
             }
             Step::Octets(payload) => {
@@ -264,16 +265,20 @@ impl<'a> Exchange<'a> {
         }
         match incoming {
             Incoming::Close { code, reason, fault } => self.their_close(code, reason, fault.as_ref()),
-            Incoming::Broken(fault) => self.violation(&fault),
+            Incoming::Broken(fault) => {
+                self.violation(&fault);
+                self.seen.events.extend(fault.pong.map(Event::Pong));
+            }
+            // A pong counts even after the other side broke a rule, a message does not: so it is with Autobahn.
+            Incoming::Pong(payload) => {
+                self.seen.events.push(Event::Pong(payload));
+                self.complete();
+            }
             _ if self.failed => {}
             Incoming::Ping(payload) => {
                 if self.state == State::Open {
                     self.link.say(0x8a, &payload);
                 }
-            }
-            Incoming::Pong(payload) => {
-                self.seen.events.push(Event::Pong(payload));
-                self.complete();
             }
             Incoming::Message { .. } if self.observer.is_some() => {}
             Incoming::Message { binary, payload, .. } => self.message(binary, payload),
@@ -319,6 +324,7 @@ impl<'a> Exchange<'a> {
 
     fn their_close(&mut self, code: Option<u16>, reason: Vec<u8>, fault: Option<&Fault>) {
         let at = self.began.elapsed();
+        self.seen.last_code = code;
         self.seen.their_close.get_or_insert(CloseSeen { code, reason, at });
         if let Some(fault) = fault {
             self.violation(fault);
@@ -350,7 +356,10 @@ impl<'a> Exchange<'a> {
     }
 
     async fn expire(&mut self, now: Instant) {
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        // The one that was due first: a case's own timer, begun before the wait for the end of TCP, ends before it.
+        let all = [self.close_timer, self.drop_timer, self.cap, self.waiting, self.timer];
+        let first = all.into_iter().flatten().min().filter(|at| *at <= now);
+        let due = |at: Option<Instant>| at.is_some() && at == first;
         if due(self.close_timer) {
             self.close_timer = None;
             self.seen.clean = false;

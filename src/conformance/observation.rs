@@ -43,6 +43,8 @@ pub struct Observation {
     pub closed_by_us: bool,
     /// Their first Close.
     pub their_close: Option<CloseSeen>,
+    /// The code of their last Close: Autobahn judges that one.
+    pub last_code: Option<u16>,
     /// Frames of any kind behind their first Close.
     pub after_close: usize,
     /// Close in both directions, and TCP closed by the server in time.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::bench::{Bench, Closed, Profile};
-use super::catalogue::model::{Ask, Autobahn, Case, Expectation, Pace, Script};
+use super::catalogue::model::{Ask, Autobahn, Case, Expectation, Pace, Script, Step};
 use super::exchange::{Complete, Exchange, Plan};
 use super::observation::Observation;
 use super::survey::Survey;
 use super::verdict::{self, Outcome, Verdict};
 use super::wire::frame::Role;
 use super::wire::link::Link;
-use super::{handshake, procedures, script};
+use super::{envelope, handshake, procedures, script};
 
 /// One case, asked.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct CaseResult {
 #[must_use]
 pub fn run(bench: &Bench, survey: &Survey, cases: &[Case], told: &(dyn Fn(&CaseResult) + Sync)) -> Vec<CaseResult> {
     let results: Vec<Mutex<Option<CaseResult>>> = cases.iter().map(|_| Mutex::new(None)).collect();
-    let apart = survey.hears_others() && !bench.options.target.path.contains("{case}");
+    let apart = survey.hears_others() && !bench.has_rooms();
     let jobs = if apart { 1 } else { bench.options.jobs.max(1) };
     for (pace, at_once) in [(Pace::Light, jobs), (Pace::Timing, jobs), (Pace::Heavy, jobs.min(4)), (Pace::Alone, 1)] {
         let indices: Vec<usize> = (0..cases.len()).filter(|i| cases[*i].pace == pace).collect();
@@ -103,7 +103,12 @@ fn unaskable(bench: &Bench, survey: &Survey, case: &Case) -> Option<String> {
         return Some("needs a wss:// URL".to_owned());
     }
     if case.needs.broadcast {
-        return survey.no_broadcast();
+        return survey.no_broadcast().or_else(|| enveloped(bench).then(|| WRITES_FRAMES.to_owned()));
+    }
+    if case.needs.echo
+        && let Some(reason) = unwrappable(bench, case)
+    {
+        return Some(reason.to_owned());
     }
     let own_link = matches!(case.ask, Ask::Handshake(_) | Ask::Procedure { .. });
     if case.needs.echo && survey.observed() && own_link {
@@ -112,7 +117,44 @@ fn unaskable(bench: &Bench, survey: &Survey, case: &Case) -> Option<String> {
     if case.needs.echo { survey.no_echo() } else { None }
 }
 
-async fn put(bench: &Bench, survey: &Survey, case: &Case) -> (Verdict, Vec<String>) {
+/// Why a case that needs an echo cannot be asked of a server that wants a join or an envelope first.
+fn unwrappable(bench: &Bench, case: &Case) -> Option<&'static str> {
+    if let Some(reason) = bench.options.setup.joining.as_ref().and_then(|joining| joining.no_publishing()) {
+        return Some(reason);
+    }
+    match &case.ask {
+        Ask::Handshake(_) => bench.options.setup.before_frames(),
+        Ask::Procedure { .. } if enveloped(bench) => Some(WRITES_FRAMES),
+        Ask::Autobahn(Autobahn { offer: Some(_), .. }) | Ask::Script(Script { offer: Some(_), .. }) if enveloped(bench) => {
+            Some("its octets are compressed beforehand, which leaves no room for the dialect's envelope")
+        }
+        _ => None,
+    }
+}
+
+const WRITES_FRAMES: &str = "its frames are written octet by octet, which leaves no room for the dialect's envelope";
+
+fn enveloped(bench: &Bench) -> bool {
+    bench.options.setup.joining.as_ref().is_some_and(|joining| joining.enveloped())
+}
+
+/// The steps of a case that needs an echo, its messages in the envelope of the link's application, where it has one.
+fn wrapped(link: &mut Link, observer: Option<&mut Link>, case: &Case, steps: &[Step]) -> Result<Vec<Step>, Answered> {
+    let Some(manner) = link.manner.as_mut().filter(|_| case.needs.echo) else { return Ok(steps.to_vec()) };
+    let mut payloads = Vec::new();
+    let steps = envelope::wrap(steps, |binary, payload| {
+        payloads.push(payload.to_vec());
+        manner.envelope(binary, payload)
+    });
+    if let Some(manner) = observer.and_then(|observer| observer.manner.as_mut()) {
+        payloads.iter().for_each(|payload| manner.look_for(payload));
+    }
+    steps.map_err(|why| (Verdict::skipped(why), link.record.render()))
+}
+
+type Answered = (Verdict, Vec<String>);
+
+async fn put(bench: &Bench, survey: &Survey, case: &Case) -> Answered {
     match &case.ask {
         Ask::Handshake(handshake) => handshake::ask(bench, &case.id, handshake).await,
         Ask::Procedure { name, arguments, offer, takeover } => {
@@ -153,7 +195,11 @@ async fn script_case(
         Ok(observer) => observer,
         Err(closed) => return refused(&closed),
     };
-    let seen = Exchange::play(&mut link, observer.as_mut(), plan).await;
+    let steps = match wrapped(&mut link, observer.as_mut(), case, plan.steps) {
+        Ok(steps) => steps,
+        Err(skipped) => return skipped,
+    };
+    let seen = Exchange::play(&mut link, observer.as_mut(), Plan { steps: &steps, ..plan }).await;
     (judge(&seen), link.record.render())
 }
 
@@ -170,8 +216,7 @@ pub fn unagreed(link: &Link, offered: bool, takeover: bool) -> Option<Verdict> {
 }
 
 fn refused(closed: &Closed) -> (Verdict, Vec<String>) {
-    let dialogue = if let Closed::Refused(_, dialogue) = closed { dialogue.clone() } else { Vec::new() };
-    (closed.verdict(), dialogue)
+    (closed.verdict(), closed.dialogue())
 }
 
 async fn watch(bench: &Bench, case: &Case, watched: bool) -> Result<Option<Link>, Closed> {
@@ -181,7 +226,6 @@ async fn watch(bench: &Bench, case: &Case, watched: bool) -> Result<Option<Link>
 /// How a case of Autobahn's is played.
 #[must_use]
 pub fn autobahn_plan(ask: &Autobahn, scale: f64) -> Plan<'_> {
-    use super::catalogue::model::Step;
     let complete = match (&ask.expectation, ask.steps.first()) {
         (Expectation::Events { ok, .. }, _) => Complete::Events(ok),
         (Expectation::SameSize, Some(Step::Frame { first, payload, .. })) => Complete::SameSize(first & 0x0f == 2, payload.len()),
@@ -212,7 +256,11 @@ async fn converse(
         Err(closed) => return refused(&closed),
     };
     link.assembler.later_codes = later_codes;
-    let seen = Exchange::play(&mut link, observer.as_mut(), plan).await;
+    let steps = match wrapped(&mut link, observer.as_mut(), case, plan.steps) {
+        Ok(steps) => steps,
+        Err(skipped) => return skipped,
+    };
+    let seen = Exchange::play(&mut link, observer.as_mut(), Plan { steps: &steps, ..plan }).await;
     (judge(&seen), link.record.render())
 }
 

@@ -29,9 +29,26 @@ impl Survey {
         if let Some(profile) = bench.options.profile {
             return Ok(believed(profile, observer));
         }
+        if bench.options.setup.joining.as_ref().is_some_and(|j| j.no_publishing().is_some()) {
+            return Ok(Self { echoes: false, relays: false, told: false, observer });
+        }
         let mut other = bench.open("survey", None).await?;
         let text = format!("wsbench survey {:x}", bench.options.seed.0);
-        publisher.say(0x81, text.as_bytes());
+        let mut whole = text.clone().into_bytes();
+        let mut first = 0x81;
+        if let Some(manner) = &mut publisher.manner {
+            // A dialect of binary messages is asked in binary.
+            let around = manner.envelope(false, text.as_bytes()).map(|around| (0x81, around));
+            let around = around.or_else(|_| manner.envelope(true, text.as_bytes()).map(|around| (0x82, around)));
+            if let Ok((opcode, (before, after))) = around {
+                first = opcode;
+                whole = [before, whole, after].concat();
+            }
+        }
+        if let Some(manner) = &mut other.manner {
+            manner.look_for(text.as_bytes());
+        }
+        publisher.say(first, &whole);
         let until = bench.until(1.0);
         let (echoes, relays) = tokio::join!(hears(&mut publisher, &text, until), async {
             // A server that relays to others does so about when it answers the sender.
@@ -94,7 +111,7 @@ impl Survey {
 async fn hears(link: &mut Link, text: &str, until: tokio::time::Instant) -> bool {
     loop {
         match link.hear(until).await {
-            Heard::Said(Incoming::Message { binary: false, payload, .. }) if payload == text.as_bytes() => return true,
+            Heard::Said(Incoming::Message { payload, .. }) if payload == text.as_bytes() => return true,
             Heard::Said(_) => {}
             Heard::Ended(_) | Heard::Silence => return false,
         }

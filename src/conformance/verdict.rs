@@ -188,7 +188,7 @@ fn behavior(case: &Autobahn, seen: &Observation, apart: bool) -> Word {
 
 /// The first of Autobahn's closing rules that matches.
 fn close_behavior(case: &Autobahn, seen: &Observation, role: Role) -> Word {
-    let code = seen.their_close.as_ref().and_then(|c| c.code);
+    let code = seen.last_code;
     let wrong_side = (seen.initiator() == Side::Us) != (case.initiator == Side::Us);
     if wrong_side {
         Word::Failed

@@ -25,6 +25,8 @@ pub(crate) enum Flaw {
     Limit(usize),
     /// Ends for good after so many connections.
     DiesAfter(usize),
+    /// Looks at no rule of single frames, answers every Close, and never ends.
+    Lax,
     /// Answers control frames and nothing else.
     Mute,
     /// Greets with a wrong `Sec-WebSocket-Accept`.
@@ -151,17 +153,18 @@ impl Peer {
             short => usize::from(short),
         };
         let reserved = matches!(opcode, 3..=7 | 11..=15);
-        if !masked || first & 0x70 != 0 || (reserved && self.flaw != Flaw::IgnoresReserved) {
+        let lax = self.flaw == Flaw::Lax;
+        if !lax && (!masked || first & 0x70 != 0 || (reserved && self.flaw != Flaw::IgnoresReserved)) {
             return self.fail(1002);
         }
-        if opcode & 8 != 0 && !reserved && (first & 0x80 == 0 || len > 125 || head[1] & 0x7f == 126) {
+        if !lax && opcode & 8 != 0 && !reserved && (first & 0x80 == 0 || len > 125 || head[1] & 0x7f == 126) {
             return self.fail(1002);
         }
         let held = self.message.as_ref().map_or(0, |(_, m)| m.len());
         if matches!(self.flaw, Flaw::Limit(limit) if len.saturating_add(held) > limit) {
             return self.fail(1009);
         }
-        let key = self.octets(4)?;
+        let key = if masked { self.octets(4)? } else { vec![0; 4] };
         let mut payload = self.octets(len)?;
         payload.iter_mut().enumerate().for_each(|(i, b)| *b ^= key[i % 4]);
         match opcode {
@@ -174,6 +177,9 @@ impl Peer {
     }
 
     fn close(&mut self, payload: &[u8]) -> io::Result<bool> {
+        if self.flaw == Flaw::Lax {
+            return self.send(0x88, payload).map(|()| true);
+        }
         let code = payload.get(..2).map(|c| u16::from_be_bytes([c[0], c[1]]));
         let text = self.flaw == Flaw::EchoesBadText || std::str::from_utf8(payload.get(2..).unwrap_or_default()).is_ok();
         match code {

@@ -26,6 +26,8 @@ class Case:
     meddled: str | None = None  # spoilt on the wire by meddler.py in this way
     ready: str | None = r"listening 127\.0\.0\.1:(?P<port>\d+)"
     needs: tuple = ()  # Debian servers
+    wire: tuple = ()  # arguments of `wsbench conformance` instead of a scenario
+    known: str = ""  # the file of deviations known there, in tests/conformance/
 
 
 def node(script):
@@ -143,4 +145,16 @@ PRESETS = [
     *preset("gorilla chat", gorilla, "gorilla", "/ws", needs=("go",)),
 ]
 
-STAGES = {"real": REAL, "families": FAMILIES, "presets": PRESETS}
+def wire(name, echo, relay, known):
+    """A library, frame by frame: what an echo can be asked, and what only a broadcast server can."""
+    asked = "1 2 3 4 5 6 7 10 H F C D --exclude alone --exclude H.6.4"
+    yield Case(f"{name}: the wire", echo, "", wire=tuple(asked.split()), known=known)
+    yield Case(f"{name}: the wire of a broadcast", relay, "", wire=("B",), known=known)
+
+
+WIRE = [
+    *wire("ws", node("node-ws/echo.mjs"), node("node-ws/readme.mjs"), "ws.expect"),
+    *wire("websockets", python("websockets/echo.py"), python("websockets/relay.py"), "websockets.expect"),
+]
+
+STAGES = {"real": REAL, "wire": WIRE, "families": FAMILIES, "presets": PRESETS}

@@ -3,10 +3,9 @@
 
 use futures::future::join_all;
 
-use super::contexts;
 use super::frames::noise;
 use super::relays::{overheard, pump, settled, until_message};
-use super::{Answered, Asked, Put, describe, fail, pass};
+use super::{Answered, Asked, Put, contexts, describe, fail, pass, stalls};
 use crate::conformance::verdict::{Outcome, Verdict};
 use crate::conformance::wire::assemble::Incoming;
 use crate::conformance::wire::frame::Frame;
@@ -18,9 +17,10 @@ pub(super) async fn run(asked: &Asked<'_>) -> Put {
         "interleave" => interleave(asked, 200_000, 4096).await,
         "turns" => interleave(asked, 3000, 500).await,
         "bad-utf8" | "bad-text" => bad_text(asked).await,
-        "odd-frames" | "fragments" => fragments(asked).await,
+        "odd-frames" => contexts::odd_frames(asked).await,
+        "fragments" => fragments(asked).await,
         "four-contexts" => contexts::four_contexts(asked).await,
-        "stalled" => stalled(asked).await,
+        "stalled" => stalls::stalled(asked).await,
         "resets" => resets(asked).await,
         "leaving" => leaving(asked).await,
         "order" => order(asked).await,
@@ -28,7 +28,7 @@ pub(super) async fn run(asked: &Asked<'_>) -> Put {
         "control" => control(asked).await,
         "reason" => reason(asked).await,
         "compression" => contexts::compression(asked).await,
-        "slow" => slow(asked).await,
+        "slow" => stalls::slow(asked).await,
         "large" => large(asked).await,
         "empty" => empty(asked).await,
         "kill" => kill(asked).await,
@@ -37,7 +37,7 @@ pub(super) async fn run(asked: &Asked<'_>) -> Put {
 }
 
 /// So many greeted links.
-async fn crowd<const N: usize>(asked: &Asked<'_>) -> Result<[Link; N], super::Closed> {
+pub(super) async fn crowd<const N: usize>(asked: &Asked<'_>) -> Result<[Link; N], super::Closed> {
     let mut links = Vec::with_capacity(N);
     for _ in 0..N {
         let mut link = asked.open().await?;
@@ -100,7 +100,7 @@ async fn bad_text(asked: &Asked<'_>) -> Put {
     Ok((verdict, b.record.render()))
 }
 
-/// B.3, B.9: a fragmented message with pings between arrives whole, unmasked, in legal frames (the reader checks those).
+/// B.9: a fragmented message with pings between arrives whole, unmasked, in legal frames (the reader checks those).
 async fn fragments(asked: &Asked<'_>) -> Put {
     let [mut a, mut b] = crowd::<2>(asked).await?;
     for (n, piece) in [&b"five "[..], b"", b"odd ", b"pieces ", b"here"].iter().enumerate() {
@@ -112,40 +112,6 @@ async fn fragments(asked: &Asked<'_>) -> Put {
     pump(&mut a, asked.bench.until(2.0)).await;
     let got = until_message(&mut b, b"five odd pieces here", asked.bench.until(3.0)).await;
     Ok(told(got.map(|_| "whole, unmasked, in legal frames".to_owned()), &b))
-}
-
-/// B.5: one of 50 subscribers stops reading; the others must not wait for it.
-async fn stalled(asked: &Asked<'_>) -> Put {
-    let growth = super::Growth::watch(asked.bench);
-    let mut subscribers = Vec::new();
-    for _ in 0..50 {
-        subscribers.push(asked.open().await?);
-    }
-    let mut a = asked.open().await?;
-    for link in subscribers.iter_mut().chain([&mut a]) {
-        settled(asked, link, 2.0).await;
-    }
-    let mut deaf = subscribers.remove(0);
-    deaf.deaf = true;
-    let payload = vec![0x2a_u8; 256 << 10];
-    let until = asked.bench.until(60.0);
-    let count = 64 * 4 / 50 + 60;
-    let mut slowest = std::time::Duration::ZERO;
-    for n in 0..count {
-        let message = [format!("{n:06}").as_bytes(), &payload].concat();
-        let began = tokio::time::Instant::now();
-        a.frame(&Frame::new(0x82, &message), Delivery::Alone);
-        let reading = join_all(subscribers.iter_mut().map(|link| until_message(link, &message, until)));
-        let ((), results) = tokio::join!(pump(&mut a, until), reading);
-        if let Some(why) = results.into_iter().find_map(Result::err) {
-            return Ok((fail(format!("message {n}: a subscriber that reads {why}")), Vec::new()));
-        }
-        slowest = slowest.max(began.elapsed());
-    }
-    let told =
-        format!("{count} messages of 256 KiB to 49 readers beside one that never reads; the slowest took {} ms", slowest.as_millis());
-    let verdict = if slowest > asked.bench.span(5.0) { fail(told) } else { pass(told) };
-    Ok((growth.judge(512 << 20, verdict), Vec::new()))
 }
 
 /// B.6: subscribers are reset during a broadcast; the survivors get everything once, in order.
@@ -168,15 +134,18 @@ async fn resets(asked: &Asked<'_>) -> Put {
     Ok(told(in_order(&mut b, 200, until).await, &b))
 }
 
-/// B.8: per-publisher order.
+/// B.8: per-publisher order, at every subscriber.
 async fn order(asked: &Asked<'_>) -> Put {
-    let [mut a, mut b] = crowd::<2>(asked).await?;
+    let mut subscribers = crowd::<4>(asked).await?;
+    let [mut a] = crowd::<1>(asked).await?;
     let until = asked.bench.until(20.0);
     for n in 0..10_000 {
         a.say(0x81, format!("numbered {n}").as_bytes());
     }
-    let ((), result) = tokio::join!(pump(&mut a, until), in_order(&mut b, 10_000, until));
-    Ok(told(result, &b))
+    let reading = join_all(subscribers.iter_mut().map(|b| in_order(b, 10_000, until)));
+    let ((), results) = tokio::join!(pump(&mut a, until), reading);
+    let result = results.into_iter().collect::<Result<Vec<_>, _>>();
+    Ok(told(result.map(|_| "10000 messages, each once, in order, at each of 4 subscribers".to_owned()), &subscribers[0]))
 }
 
 async fn in_order(link: &mut Link, count: usize, until: tokio::time::Instant) -> Result<String, String> {
@@ -264,26 +233,6 @@ async fn reason(asked: &Asked<'_>) -> Put {
         None => Err("B is no longer ponged".to_owned()),
     };
     Ok(told(result, &b))
-}
-
-/// B.16: a subscriber that does not read holds up no pong of the publisher.
-async fn slow(asked: &Asked<'_>) -> Put {
-    let [mut a, mut b] = crowd::<2>(asked).await?;
-    b.deaf = true;
-    let payload = vec![0x2a_u8; 1 << 20];
-    let mut slowest = std::time::Duration::ZERO;
-    for n in 0..32 {
-        a.frame(&Frame::new(0x82, &payload), Delivery::Alone);
-        pump(&mut a, asked.bench.until(5.0)).await;
-        let began = tokio::time::Instant::now();
-        if !settled(asked, &mut a, 3.0).await {
-            return Ok(told(Err(format!("no pong within 3 s after {} MiB", n + 1)), &a));
-        }
-        slowest = slowest.max(began.elapsed());
-    }
-    let told_ms = format!("32 MiB published; the slowest pong took {} ms", slowest.as_millis());
-    let result = if slowest > asked.bench.span(1.0) { Err(told_ms) } else { Ok(told_ms) };
-    Ok(told(result, &a))
 }
 
 /// B.17: 16 MiB.

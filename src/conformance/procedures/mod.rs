@@ -8,6 +8,7 @@ mod endings;
 mod floods;
 mod frames;
 mod relays;
+mod stalls;
 mod storms;
 mod transports;
 
@@ -110,10 +111,7 @@ pub async fn run(name: &str, asked: &Asked<'_>) -> Answered {
         "http3" => Ok(transports::http3()),
         other => Ok((Verdict::plain(Outcome::Error, format!("no procedure is called {other}")), Vec::new())),
     };
-    put.unwrap_or_else(|closed| {
-        let dialogue = if let Closed::Refused(_, dialogue) = &closed { dialogue.clone() } else { Vec::new() };
-        (closed.verdict(), dialogue)
-    })
+    put.unwrap_or_else(|closed| (closed.verdict(), closed.dialogue()))
 }
 
 /// Every procedure's name; the catalogue may use no other.

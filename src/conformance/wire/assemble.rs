@@ -42,17 +42,19 @@ pub struct Fault {
     pub code: u16,
     /// The rule, as a sentence.
     pub why: String,
+    /// The payload of the pong that broke it: Autobahn hears such a pong all the same.
+    pub pong: Option<Vec<u8>>,
 }
 
 impl Fault {
     /// A protocol error, 1002.
     #[must_use]
     pub fn protocol(why: impl Into<String>) -> Self {
-        Self { code: 1002, why: why.into() }
+        Self { code: 1002, why: why.into(), pong: None }
     }
 
     fn payload(why: impl Into<String>) -> Self {
-        Self { code: 1007, why: why.into() }
+        Self { code: 1007, why: why.into(), pong: None }
     }
 }
 
@@ -90,7 +92,8 @@ impl Assembler {
     /// Takes one frame; gives what it completes.
     pub fn take(&mut self, frame: Received) -> Option<Incoming> {
         if let Some(why) = frame.violation {
-            return Some(Incoming::Broken(Fault::protocol(why)));
+            let pong = (frame.first & 0x0f == 10).then_some(frame.payload);
+            return Some(Incoming::Broken(Fault { pong, ..Fault::protocol(why) }));
         }
         match frame.opcode() {
             8 => Some(self.close(&frame.payload)),

@@ -58,6 +58,37 @@ pub enum Heard {
     Silence,
 }
 
+/// What an application says besides the messages of a case: answered and passed over here, and payloads taken out of the
+/// envelope they travel in.
+pub trait Manner {
+    /// A message came: what of it concerns the case, and what is to be answered.
+    fn take(&mut self, payload: Vec<u8>) -> Taken;
+    /// What must stand before and after a payload (binary or text) that is to come back.
+    ///
+    /// # Errors
+    /// Why this payload cannot travel so.
+    fn envelope(&mut self, binary: bool, payload: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String>;
+    /// A payload another connection has sent is to be known when it comes.
+    fn look_for(&mut self, payload: &[u8]);
+}
+
+/// What a message was.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The payloads in it that concern the case.
+    pub said: Vec<Vec<u8>>,
+    /// Messages to send: content, and whether it is text.
+    pub answers: Vec<(Vec<u8>, bool)>,
+}
+
+impl Taken {
+    /// The message itself.
+    #[must_use]
+    pub fn as_is(payload: Vec<u8>) -> Self {
+        Self { said: vec![payload], answers: Vec::new() }
+    }
+}
+
 /// A live connection.
 pub struct Link {
     stream: Stream,
@@ -83,6 +114,15 @@ pub struct Link {
     pub deflate: Option<Agreement>,
     ended: Option<String>,
     lost: bool,
+    refused: bool,
+    /// How the application's own messages are dealt with; none before a set-up is done.
+    pub manner: Option<Box<dyn Manner>>,
+    said: VecDeque<Incoming>,
+    /// What the manner wants to answer and may not yet.
+    answers: Vec<(Vec<u8>, bool)>,
+    /// Whether a message of ours, or a frame, is under way: nothing of the application may come between.
+    pub midway: bool,
+    closed: bool,
 }
 
 impl Link {
@@ -106,6 +146,12 @@ impl Link {
             deflate: None,
             ended: None,
             lost: false,
+            refused: false,
+            manner: None,
+            said: VecDeque::new(),
+            answers: Vec::new(),
+            midway: false,
+            closed: false,
         }
     }
 
@@ -125,6 +171,12 @@ impl Link {
     #[must_use]
     pub fn ended(&self) -> Option<&str> {
         self.ended.as_deref()
+    }
+
+    /// Whether a write has failed: the other side's socket is gone, though what it said before may still be readable.
+    #[must_use]
+    pub const fn refused(&self) -> bool {
+        self.refused
     }
 
     /// Queues octets as they are, unrecorded.
@@ -163,6 +215,22 @@ impl Link {
             self.record.frame(Speaker::Us, frame.first, frame.payload, &octets);
         }
         self.queue(&octets, delivery);
+        match frame.first & 0x0f {
+            0..=2 => self.midway = frame.first & 0x80 == 0,
+            8 => self.closed = true,
+            _ => {}
+        }
+        self.answer();
+    }
+
+    /// Says what the application is owed, unless that would stand inside a message or behind our Close.
+    fn answer(&mut self) {
+        if self.closed || self.midway {
+            return;
+        }
+        for (octets, text) in std::mem::take(&mut self.answers) {
+            self.say(if text { 0x81 } else { 0x82 }, &octets);
+        }
     }
 
     /// Queues a well-formed frame.
@@ -231,6 +299,7 @@ impl Link {
                         self.outbox.clear();
                         self.written = 0;
                         self.unflushed = false;
+                        self.refused = true;
                         // What the other side said before it reset may still be readable; only reading ends the link.
                         return if self.ended.is_some() { Poll::Ready(Err(ending(&e))) } else { Poll::Ready(Ok(Moved::Wrote)) };
                     }
@@ -276,6 +345,24 @@ impl Link {
 
     /// The next thing already received, recorded.
     pub fn pop(&mut self) -> Option<Incoming> {
+        loop {
+            if let Some(said) = self.said.pop_front() {
+                return Some(said);
+            }
+            match (self.pop_frame()?, &mut self.manner) {
+                (Incoming::Message { binary, payload, compressed, frames }, Some(manner)) => {
+                    let taken = manner.take(payload);
+                    self.answers.extend(taken.answers);
+                    self.answer();
+                    let whole = |payload| Incoming::Message { binary, payload, compressed, frames };
+                    self.said.extend(taken.said.into_iter().map(whole));
+                }
+                (incoming, _) => return Some(incoming),
+            }
+        }
+    }
+
+    fn pop_frame(&mut self) -> Option<Incoming> {
         while !self.lost {
             match self.reader.next(&mut self.inbox) {
                 Ok(None) => return None,
