@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod completions;
 pub mod conformance;
+pub mod conformance_known;
 pub mod conformance_serve;
 pub mod connect;
 pub mod exit;
