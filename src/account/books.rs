@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bottom::Sightings;
 use super::copies::Copies;
+use super::disruptions::Disruptions;
 use super::lives::Connections;
 use super::pings::Pings;
 use super::pulse::Pulse;
@@ -49,6 +50,8 @@ pub struct Account {
     pub pulse: Pulse,
     /// The instrument's condition.
     pub health: Condition,
+    /// Planned disruptions.
+    pub disruptions: Disruptions,
     /// Second by second.
     pub rows: Rows,
     /// Bounds that were reached.
@@ -211,6 +214,7 @@ impl Account {
             protocol: Pings::default(),
             pulse: Pulse::default(),
             health: Condition::default(),
+            disruptions: Disruptions::default(),
             rows: Rows::default(),
             bounds: Bounds::default(),
         }
@@ -237,6 +241,7 @@ impl Account {
         self.protocol.merge(other.protocol);
         self.pulse.merge(other.pulse);
         self.health.merge(other.health);
+        self.disruptions.merge(other.disruptions);
         self.rows.merge(other.rows);
         self.bounds.merge(&other.bounds);
     }

@@ -4,15 +4,15 @@ use super::bottom::shown;
 use super::copies::Seat;
 use super::ledger::{Ledger, stray_name};
 use crate::base::{ConnId, Instant};
-use crate::event::{Event, Phase, PingLevel, StrayKind};
+use crate::event::{ClosedBy, Event, Phase, PingLevel, StrayKind};
 
 impl Ledger {
     /// An event of one connection.
     pub(super) fn of_connection(&mut self, event: Event<'_>) {
         let Some((conn, slot)) = conn_of(&event).and_then(|conn| Some((conn, self.slot(conn)?))) else { return };
         match event {
-            Event::Connecting { .. } => self.lives.sums.attempts += 1,
-            Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(conn, at, cause, detail),
+            Event::Connecting { .. } => self.lives.attempt(slot),
+            Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(slot, conn, at, cause, detail),
             Event::Opened { at, handshake, .. } => {
                 self.reopen(slot);
                 self.lives.opened(slot, at, handshake);
@@ -28,13 +28,17 @@ impl Ledger {
                     self.seats[slot].owed_from = at;
                     self.seats[slot].sit(self.limits.publishers);
                     self.last_ready = self.last_ready.max(at);
+                    self.back(slot, conn, at);
                 }
             }
             Event::NoSubprotocol { at, .. } => {
                 self.lives.sums.unchosen += 1;
                 self.lives.sums.unchosen_sightings.note(at, Some(conn), None, || "opened with none of the subprotocols offered".into());
             }
-            Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
+            Event::NotReady { at, detail, .. } => self.lives.not_ready(slot, conn, at, detail),
+            Event::Disrupted { at, strike, .. } => self.struck(slot, at, strike),
+            Event::Restored { at, blind, .. } => self.restored(slot, conn, at, blind),
+            Event::AfterClose { at, publisher, seq, .. } => self.after_close(slot, conn, at, (publisher, seq)),
             Event::Leaving { at, .. } => {
                 self.lives.sums.left += 1;
                 self.leave(slot, conn, at);
@@ -49,8 +53,14 @@ impl Ledger {
                     self.rows.at(at).ended += 1;
                 }
                 let publisher = self.plan.publisher_of(conn).is_some();
+                if matches!(closure.by, ClosedBy::Server | ClosedBy::Network) && !closing {
+                    self.noticed(slot, conn, at, closure);
+                }
                 if self.lives.closed(slot, conn, (at, closure, detail), asked, publisher) {
                     self.rows.at(at).lost += 1;
+                    if self.isolation.is_asked && self.plan.strikes.spares(conn) {
+                        self.isolation.lost(at, conn);
+                    }
                 }
             }
             Event::Stray { at, kind, sample, .. } => self.stray(slot, conn, at, kind, sample),
@@ -103,6 +113,7 @@ impl Ledger {
 
     /// A connection that opens again begins new books; the old ones are kept to be settled.
     fn reopen(&mut self, slot: usize) {
+        self.disrupted.reopened(slot);
         let life = self.lives.lives[slot];
         if !life.closed {
             return;
@@ -161,6 +172,9 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Greeting { conn, .. }
         | Event::Ready { conn, .. }
         | Event::NotReady { conn, .. }
+        | Event::Disrupted { conn, .. }
+        | Event::Restored { conn, .. }
+        | Event::AfterClose { conn, .. }
         | Event::Leaving { conn, .. }
         | Event::NoSubprotocol { conn, .. }
         | Event::Item { conn, .. }

@@ -4,6 +4,7 @@
 //! Running, listing and explaining all read that table.
 
 mod connect;
+mod dead_peer;
 mod delivery;
 mod duplicate;
 mod evidence;
@@ -11,11 +12,14 @@ mod finding;
 mod heartbeat;
 mod instrument;
 mod integrity;
+mod isolation;
 mod latency;
 mod order;
 mod pong;
 mod publish;
+mod recovery;
 mod stray;
+mod stray_after_leave;
 mod subprotocol;
 mod survival;
 mod words;
@@ -44,7 +48,7 @@ pub struct Check {
 }
 
 /// Every check, in the order in which findings are listed.
-pub static CATALOGUE: [Check; 13] = [
+pub static CATALOGUE: [Check; 17] = [
     connect::CHECK,
     subprotocol::CHECK,
     survival::CHECK,
@@ -57,6 +61,10 @@ pub static CATALOGUE: [Check; 13] = [
     latency::CHECK,
     pong::CHECK,
     heartbeat::CHECK,
+    isolation::CHECK,
+    dead_peer::CHECK,
+    recovery::CHECK,
+    stray_after_leave::CHECK,
     instrument::CHECK,
 ];
 

@@ -171,7 +171,8 @@ fn publish(shard: &Rc<Shard>, publisher: PublisherId, planned: Instant) -> Optio
     let conn = shard.plan.connection_of(publisher);
     let link = shard.link(conn).filter(|link| link.borrow().state() == State::Ready);
     let Some(link) = link else {
-        drop_one(shard, publisher, planned, DropCause::NotOpen);
+        let planned_so = shard.disrupted.borrow().contains(&conn);
+        drop_one(shard, publisher, planned, if planned_so { DropCause::Disrupted } else { DropCause::NotOpen });
         return None;
     };
     if let Some(Via::Http(publish)) = shard.plan.scenario.publish.as_ref().map(|p| &p.via) {

@@ -29,6 +29,8 @@ pub(super) enum State {
     Waiting,
     /// A member.
     Ready,
+    /// It answers nothing and hears only a Close: disrupted, as planned.
+    Deaf,
     /// Our Close is out (or the server's answered); waiting for the end.
     Closing,
     /// Over.
@@ -63,6 +65,14 @@ impl Session {
             io.flush();
             // The reading task may sleep; it must see the new state.
             io.waker.wake_by_ref();
+        }
+    }
+
+    /// What ends the connection from here on is our own doing.
+    pub(super) fn cut_off(&mut self) {
+        if matches!(self.state, State::Waiting | State::Ready | State::Deaf) {
+            self.state = State::Closing;
+            self.closed_by = ClosedBy::Us;
         }
     }
 
@@ -102,6 +112,7 @@ impl Session {
         if self.state == State::Waiting {
             self.state = State::Ready;
             shard.gauge.ready();
+            shard.disrupted.borrow_mut().remove(&self.conn);
             shard.observe(Event::Ready { conn: self.conn, at });
         }
     }
@@ -264,6 +275,15 @@ impl Session {
         self.closed_by = ClosedBy::Server;
         self.end(shard, at, None, &String::from_utf8_lossy(reason));
         self.state = State::Closing;
+    }
+
+    /// What stands behind the server's Close: nothing may. Told of clients that left as planned.
+    #[cold]
+    pub(super) fn after_close(&self, shard: &Shard, at: Instant, bytes: &[u8]) {
+        if shard.disrupted.borrow().contains(&self.conn) {
+            let conn = self.conn;
+            shard.expect.stamps(bytes, |publisher, seq| shard.observe(Event::AfterClose { conn, at, publisher, seq }));
+        }
     }
 
     /// Tells the books how the connection ended, once.

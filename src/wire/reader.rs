@@ -74,7 +74,7 @@ pub fn check_text(bytes: &[u8]) -> Result<(), Violation> {
     simdutf8::basic::from_utf8(bytes).map(drop).map_err(|_| Violation::NotUtf8)
 }
 
-/// The state of reading one connection. Forty bytes when nothing is unfinished.
+/// The state of reading one connection. Forty-odd bytes when nothing is unfinished.
 #[derive(Debug)]
 pub struct Reader {
     /// The beginning of a frame whose rest has not come.
@@ -83,6 +83,8 @@ pub struct Reader {
     message: Option<Box<Fragments>>,
     limit: u32,
     closed: bool,
+    /// Of what was fed last, so many bytes stood behind the Close frame.
+    behind: u32,
 }
 
 #[derive(Debug)]
@@ -103,13 +105,19 @@ impl Reader {
     /// A reader that refuses frames and messages of more than `limit` bytes.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { cut: Vec::new(), message: None, limit, closed: false }
+        Self { cut: Vec::new(), message: None, limit, closed: false, behind: 0 }
     }
 
     /// Bytes held back for unfinished frames and messages.
     #[must_use]
     pub fn held(&self) -> usize {
         self.cut.capacity() + self.message.as_ref().map_or(0, |m| m.bytes.capacity())
+    }
+
+    /// How many of the bytes fed last stood behind the Close frame, unread. Nothing may stand there (section 5.5.1).
+    #[must_use]
+    pub const fn behind_close(&self) -> usize {
+        self.behind as usize
     }
 
     /// Takes what was read and hands every message that is now complete to `on`, in order.
@@ -131,7 +139,9 @@ impl Reader {
             bytes = &bytes[header.head + header.payload..];
             self.frame(&header, payload, &mut on)?;
         }
-        if !bytes.is_empty() && !self.closed {
+        if self.closed {
+            self.behind = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        } else if !bytes.is_empty() {
             self.cut.extend_from_slice(bytes);
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! Whole runs through the binary: what it concludes, what it writes, and how it takes an environment that is against it.
 
+mod disrupt;
 mod environment;
+mod herd;
 mod outcomes;
 mod outputs;
 mod served;

@@ -132,6 +132,9 @@ impl Fold {
             | Event::AlienPong { conn, .. }
             | Event::Beat { conn, .. }
             | Event::ServerPing { conn, .. }
+            | Event::Disrupted { conn, .. }
+            | Event::Restored { conn, .. }
+            | Event::AfterClose { conn, .. }
             | Event::Leaving { conn, .. }
             | Event::NoSubprotocol { conn, .. }
             | Event::Item { conn, .. }

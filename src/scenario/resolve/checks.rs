@@ -2,8 +2,8 @@
 
 use super::super::error::At;
 use super::super::model::{
-    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FeedCheck, HeartbeatCheck, InstrumentCheck, LatencyLimit,
-    Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
+    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, DisruptionChecks, FeedCheck, HeartbeatCheck, InstrumentCheck,
+    LatencyLimit, Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
 use super::super::schema;
 use super::super::template::Names;
@@ -58,6 +58,7 @@ pub(super) fn resolve(
         subprotocol: asked(&typed.subprotocol, offered, "no group of clients offers a subprotocol", r),
         publish: asked(&typed.publish, over_http, "publications do not go over http", r),
         feed: feed(typed, feeds, r)?,
+        disruption: DisruptionChecks::default(),
         instrument: instrument(typed, r),
     };
     Some((checks, beat))
