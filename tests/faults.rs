@@ -6,11 +6,11 @@ use std::process::Command;
 
 #[test]
 fn faults_are_found_named_and_counted() {
-    let rows = ["drop,", "duplicate", "reorder", "truncate", "flip", "opcode", "refuse", "close="];
+    let rows = ["drop,", "duplicate", "reorder", "truncate", "flip", "opcode", "refuse", "close=", "replay"];
     let output =
         Command::new(env!("CARGO_BIN_EXE_wsbench")).arg("prove").args(rows).args(["--jobs", "3"]).output().expect("the binary starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(out.contains("8 of 8 faults found"), "{out}\n{err}");
+    assert!(out.contains("10 of 10 faults found"), "{out}\n{err}");
     assert_eq!(output.status.code(), Some(0), "{out}\n{err}");
 }
 

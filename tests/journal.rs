@@ -165,6 +165,13 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
         (conn(), instant(), any::<u32>()).prop_map(|(conn, at, strike)| Event::Disrupted { conn, at, strike }),
+        (any::<u32>(), instant(), any::<u64>(), any::<bool>(), text()).prop_map(|(strike, at, took, failed, detail)| Event::Hook {
+            strike,
+            at,
+            took: Span::from_nanos(took),
+            failed,
+            detail,
+        }),
         (conn(), instant(), any::<u32>(), any::<bool>()).prop_map(|(conn, at, strike, blind)| Event::Restored { conn, at, strike, blind }),
         (conn(), instant(), any::<u32>(), any::<u32>()).prop_map(|(conn, at, publisher, seq)| Event::AfterClose {
             conn,

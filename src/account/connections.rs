@@ -191,6 +191,7 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Answered { .. }
         | Event::Dropped { .. }
         | Event::Health { .. }
+        | Event::Hook { .. }
         | Event::Interrupted { .. } => None,
     }
 }

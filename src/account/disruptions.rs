@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bottom::Sightings;
+use super::bottom::{Sightings, shown};
 use super::isolation::Isolation;
 use super::ledger::Ledger;
 use super::tally::Tally;
@@ -20,6 +20,33 @@ pub struct Disruptions {
     each: BTreeMap<u16, Disrupted>,
     /// The others.
     pub isolation: Isolation,
+    /// What was published while clients were away.
+    pub resume: Gap,
+}
+
+/// Publications sent while clients were away that were owed to them but for that: copies, counted by client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Clients that came back.
+    pub returns: u64,
+    /// Copies sent between the end of the old connection and the new membership.
+    pub sent: u64,
+    /// Of those, the ones that came on the new connection.
+    pub replayed: u64,
+    /// The ones that did not.
+    pub lost_sightings: Sightings,
+    /// The ones that did.
+    pub replayed_sightings: Sightings,
+}
+
+impl Gap {
+    fn merge(&mut self, other: Self) {
+        self.returns += other.returns;
+        self.sent += other.sent;
+        self.replayed += other.replayed;
+        self.lost_sightings.merge(other.lost_sightings);
+        self.replayed_sightings.merge(other.replayed_sightings);
+    }
 }
 
 /// What one of the scenario's disruptions came to.
@@ -49,6 +76,12 @@ pub struct Disrupted {
     pub blind: u64,
     /// Copies for clients that had left.
     pub strays: u64,
+    /// Commands that ended, and how long the longest took.
+    pub hooks: u64,
+    /// See above.
+    pub hook_longest: Span,
+    /// Why a command failed, if one did; of several reasons the least.
+    pub hook_failed: Option<String>,
     /// What went wrong: late or never back, late or never noticed.
     pub sightings: Sightings,
     /// Copies for clients that had left.
@@ -66,6 +99,9 @@ impl Disrupted {
         self.unnoticed += other.unnoticed;
         self.blind += other.blind;
         self.strays += other.strays;
+        self.hooks += other.hooks;
+        self.hook_longest = self.hook_longest.max(other.hook_longest);
+        self.hook_failed = [self.hook_failed.take(), other.hook_failed].into_iter().flatten().min();
         self.stray_sightings.merge(other.stray_sightings);
         self.struck += other.struck;
         self.back.merge(&other.back);
@@ -85,6 +121,7 @@ impl Disruptions {
 
     pub(super) fn merge(&mut self, other: Self) {
         self.isolation.merge(other.isolation);
+        self.resume.merge(other.resume);
         for (disruption, sums) in other.each {
             self.each.entry(disruption).or_default().merge(sums);
         }
@@ -217,7 +254,19 @@ impl Ledger {
 
     /// When the clients of a strike are to come back.
     fn due_back(&self, strike: &Strike) -> Instant {
-        self.phases.get(&Phase::WarmUp).copied().unwrap_or(Instant::EPOCH) + strike.until
+        let began = self.phases.get(&Phase::WarmUp).copied().unwrap_or(Instant::EPOCH);
+        let verb = self.plan.scenario.disrupt.get(usize::from(strike.disruption)).map(|d| &d.verb);
+        began + strike.at + verb.map_or(Span::ZERO, Verb::away)
+    }
+
+    /// The command of a strike ended.
+    pub(super) fn hook(&mut self, strike: u32, took: Span, failed: Option<&str>) {
+        let plan = self.plan.clone();
+        let Some((known, _)) = plan.strike(strike) else { return };
+        let sums = self.disrupted.sums.each.entry(known.disruption).or_default();
+        sums.hooks += 1;
+        sums.hook_longest = sums.hook_longest.max(took);
+        sums.hook_failed = [sums.hook_failed.take(), failed.map(|why| shown(why.as_bytes()))].into_iter().flatten().min();
     }
 
     /// Closes the books of disruptions: who is still away at `end`.

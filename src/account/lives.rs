@@ -127,11 +127,20 @@ pub(super) struct Life {
     pub(super) planned: bool,
     /// It is not the client's first.
     pub(super) again: bool,
+    /// When the one before ended, as planned; [`Instant::FAR`] where there is none.
+    pub(super) away_since: Instant,
 }
 
 impl Life {
-    pub(super) const UNBORN: Self =
-        Self { opened: Instant::FAR, ready: Instant::FAR, left: Instant::FAR, closed: false, planned: false, again: false };
+    pub(super) const UNBORN: Self = Self {
+        opened: Instant::FAR,
+        ready: Instant::FAR,
+        left: Instant::FAR,
+        closed: false,
+        planned: false,
+        again: false,
+        away_since: Instant::FAR,
+    };
 
     pub(super) fn is_open(&self) -> bool {
         self.opened < Instant::FAR && !self.closed
@@ -182,7 +191,10 @@ impl Lives {
             self.open += 1;
         }
         let again = life.closed;
-        *life = Life { opened: at, again, planned: again && life.planned, ..Life::UNBORN };
+        let planned = again && life.planned;
+        // A client that never became a member in between has been away all along.
+        let since = if life.away_since < Instant::FAR && life.ready == Instant::FAR { life.away_since } else { life.left };
+        *life = Life { opened: at, again, planned, away_since: if planned { since } else { Instant::FAR }, ..Life::UNBORN };
         if again {
             self.sums.returned += 1;
             return;

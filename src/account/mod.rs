@@ -10,6 +10,7 @@ mod condition;
 mod connections;
 mod copies;
 mod disruptions;
+mod gap;
 #[cfg(test)]
 pub(crate) mod history;
 mod isolation;
@@ -35,7 +36,7 @@ pub(crate) mod tests;
 pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted};
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
-pub use disruptions::{Disrupted, Disruptions};
+pub use disruptions::{Disrupted, Disruptions, Gap};
 pub use isolation::{Isolation, Stretch};
 pub use ledger::{Ledger, stray_name};
 pub use lives::Connections;

@@ -2,6 +2,7 @@
 
 use super::books::{Account, Bounds};
 use super::copies::{Copies, Seat};
+use super::disruptions::Gap;
 use super::isolation::IsolationBook;
 use super::ledger::Ledger;
 use super::lives::Life;
@@ -176,7 +177,7 @@ impl Ledger {
         };
         let mut disruptions = self.settle_disruptions(closed_at);
         let isolation = std::mem::take(&mut self.isolation);
-        let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds, isolation, plan: &plan };
+        let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds, isolation, gap: Gap::default(), plan: &plan };
         std::mem::take(&mut self.late_of).settle(log, &mut sheet.copies);
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
@@ -194,6 +195,7 @@ impl Ledger {
         }
         moved.enter(&mut sheet.copies);
         disruptions.isolation = sheet.isolation.sums;
+        disruptions.resume = sheet.gap;
         if !sheet.copies.balance() {
             sheet.bounds.out_of_balance += 1;
         }
@@ -223,15 +225,15 @@ impl Ledger {
     }
 }
 
-fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
+pub(super) fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
     u32::try_from(publisher).is_ok_and(|p| plan.is_owed(PublisherId(p), conn))
 }
 
-fn is_own(seat: &Seat, publisher: usize) -> bool {
+pub(super) fn is_own(seat: &Seat, publisher: usize) -> bool {
     seat.own as usize == publisher
 }
 
-fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
+pub(super) fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
     seat.gaps.get(&u32::try_from(publisher).ok()?)
 }
 
@@ -273,6 +275,7 @@ struct Sheet<'a> {
     rows: Rows,
     bounds: Bounds,
     isolation: IsolationBook,
+    gap: Gap,
     plan: &'a Plan,
 }
 
@@ -355,6 +358,9 @@ impl Sums {
             seat.windows = windows;
         }
         let mut sums = client(&mut seat, life, conn, closing, sheet);
+        if life.away_since < Instant::FAR {
+            super::gap::settle(&seat, life, conn, (closing.log, closing.some), &mut sheet.gap);
+        }
         if life.planned {
             sums.planned = (sums.beyond + sums.absent).saturating_sub(sums.rejected);
         }

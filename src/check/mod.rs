@@ -18,6 +18,7 @@ mod order;
 mod pong;
 mod publish;
 mod recovery;
+mod resume;
 mod stray;
 mod stray_after_leave;
 mod subprotocol;
@@ -48,7 +49,7 @@ pub struct Check {
 }
 
 /// Every check, in the order in which findings are listed.
-pub static CATALOGUE: [Check; 17] = [
+pub static CATALOGUE: [Check; 18] = [
     connect::CHECK,
     subprotocol::CHECK,
     survival::CHECK,
@@ -64,6 +65,7 @@ pub static CATALOGUE: [Check; 17] = [
     isolation::CHECK,
     dead_peer::CHECK,
     recovery::CHECK,
+    resume::CHECK,
     stray_after_leave::CHECK,
     instrument::CHECK,
 ];

@@ -1,15 +1,15 @@
 //! `recovery`: clients that were away come back.
 
 use super::evidence::{Draft, Evidence, witnesses};
-use super::words::{count, listed, percent, several};
-use super::{Check, Finding};
+use super::words::{count, listed, percent, sentences, several};
+use super::{Check, Finding, Outcome};
 use crate::account::Disrupted;
 use crate::base::Span;
 
 pub(super) static CHECK: Check = Check {
     id: "recovery",
     claim: "Every client that was cut off is a member again within the limit of its planned return.",
-    needs: "A disruption after which clients come back (`offline`), and a run that goes on for as long as they may take.",
+    needs: "A disruption after which clients come back (`offline`, `reconnect`, `churn`, `server`), and a run that goes on for as long as they may take.",
     proves: "Each client came back by a new handshake, and by greeting or script where there is one; its attempts followed its own back-off, so time to recover includes the waits between them. What was published while a client was away is owed to it by nobody: a pass does not say that it was replayed.",
     examine,
 };
@@ -33,7 +33,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         observed: observed(&struck, away, late, never),
         violations: late + never,
         timing: late,
-        note: vec![hint(evidence, never)],
+        note: vec![hint(evidence, never), hooks(&struck, evidence)],
         witnesses: witnesses(struck.iter().map(|d| &d.sightings)),
         empty: "nobody was there to be cut off",
         ..Draft::default()
@@ -43,7 +43,27 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         draft.excuse = Some("The attempts failed by this machine's own limits (descriptors, ports, memory), not by the server's.".into());
     }
     draft.excuse(evidence, asked.within, |standstill| if standstill.seconds > 0 { u64::MAX } else { 0 });
-    vec![draft.conclude(check, evidence)]
+    let mut finding = draft.conclude(check, evidence);
+    // A restart that did not happen proves nothing; clients that did not come back did not, all the same.
+    if let Some(why) = struck.iter().find_map(|d| d.hook_failed.as_ref()) {
+        finding.outcome = finding.outcome.max(Outcome::Inconclusive);
+        finding.note = sentences([Some(format!("The command that restarts the server failed: {why}.")), Some(finding.note)]);
+    }
+    vec![finding]
+}
+
+/// What restarting took, and what was lost on the way.
+fn hooks(struck: &[&Disrupted], evidence: &Evidence<'_>) -> Option<String> {
+    let commands: u64 = struck.iter().map(|d| d.hooks).sum();
+    let longest = struck.iter().map(|d| d.hook_longest).max()?;
+    let command = (commands > 0).then(|| format!("The restarting command took {longest}."));
+    let gap = &evidence.account.disruptions.resume;
+    let lost = gap.sent - gap.replayed.min(gap.sent);
+    let missed = (gap.sent > 0).then(|| {
+        let of = several(gap.sent, "copy was", "copies were");
+        format!("{of} published while they were away; {} of them never came.", count(lost))
+    });
+    Some(sentences([command, missed])).filter(|note| !note.is_empty())
 }
 
 fn observed(struck: &[&Disrupted], away: u64, late: u64, never: u64) -> String {

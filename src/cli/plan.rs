@@ -298,6 +298,7 @@ fn checks(out: &mut String, scenario: &Scenario) {
         checks.disruption.isolation.map(|c| format!("isolation: p99 of the others at most {} above the rest of the run", c.slower)),
     );
     asked.extend(checks.disruption.dead_peer.map(|c| format!("dead peer noticed within {}", c.within)));
+    asked.extend(checks.disruption.resume.map(|r| format!("resume: {r:?}").to_lowercase()));
     asked.extend(checks.disruption.stray_after_leave.map(|c| format!("stray after leave: nothing sent {} after a Close", c.within)));
     asked.push("instrument".into());
     for check in asked {

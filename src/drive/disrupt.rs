@@ -2,6 +2,7 @@
 //! clients are the plan's, the same for every shard of every process; each shard strikes its own.
 
 use std::cell::RefCell;
+use std::process::Stdio;
 use std::rc::{Rc, Weak};
 
 use tokio::task::{spawn_local, yield_now};
@@ -30,6 +31,13 @@ pub(super) fn start(shard: &Rc<Shard>, start: Instant) -> std::io::Result<()> {
 
 async fn strikes(shard: Rc<Shard>, alarm: Alarm, start: Instant) {
     for (nth, strike) in (0_u32..).zip(shard.plan.strikes.as_slice()) {
+        if let Some((_, Verb::Server { command, back_off, .. })) = shard.plan.strike(nth) {
+            if alarm.until(start + strike.at).await.is_err() || shard.stopped.get() {
+                return;
+            }
+            restart(&shard, nth, command, start + strike.until, *back_off);
+            continue;
+        }
         let own = strike.conns.iter().copied().filter(|conn| shard.share.owns(*conn));
         for (n, conn) in own.enumerate() {
             if alarm.until(start + strike.at).await.is_err() || shard.stopped.get() {
@@ -66,6 +74,8 @@ fn hit(shard: &Rc<Shard>, conn: ConnId, strike: u32, verb: &Verb, back_at: Insta
             link.borrow_mut().fall_silent();
             spawn_local(cut_off(shard.clone(), Rc::downgrade(&link), conn, strike, back_at));
         }
+        // Strikes nobody by itself.
+        Verb::Server { .. } => {}
         Verb::SlowReader { per_second, .. } => {
             link.borrow_mut().slow_down();
             spawn_local(dole_out(shard.clone(), Rc::downgrade(&link), (conn, strike), per_second.0, back_at));
@@ -106,10 +116,46 @@ async fn dole_out(shard: Rc<Shard>, link: Weak<RefCell<Link>>, (conn, strike): (
     shard.observe(Event::Restored { conn, at: shard.clock.now(), strike, blind: false });
 }
 
+/// The server is about to go: from here until `until`, every connection that ends comes back. One shard of all runs the command.
+fn restart(shard: &Rc<Shard>, strike: u32, command: &[String], until: Instant, back_off: BackOff) {
+    shard.restart.set(Some((strike, until)));
+    spawn_local(bring_back(shard.clone(), strike, until, back_off));
+    if let (0, Some((program, arguments))) = (shard.share.index, command.split_first()) {
+        let mut command = tokio::process::Command::new(program);
+        // A server started from here may hold its outputs for ever, and a worker's own are a pipe.
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        spawn_local(run_hook(shard.clone(), strike, command));
+    }
+}
+
+async fn run_hook(shard: Rc<Shard>, strike: u32, mut command: tokio::process::Command) {
+    let began = shard.clock.now();
+    let (failed, detail) = match command.status().await {
+        Ok(status) => (!status.success(), status.to_string()),
+        Err(error) => (true, error.to_string()),
+    };
+    let at = shard.clock.now();
+    shard.observe(Event::Hook { strike, at, took: at - began, failed, detail: &detail });
+}
+
+/// Lets everybody come back whose connection ends.
+async fn bring_back(shard: Rc<Shard>, strike: u32, until: Instant, back_off: BackOff) {
+    loop {
+        let left = until.since(shard.clock.now()).to_std();
+        let waited = tokio::time::timeout(left, shard.cut_off_waiting.notified()).await;
+        while let Some(conn) = shard.cut_off.borrow_mut().pop_front() {
+            spawn_local(come_back(shard.clone(), conn, strike, shard.clock.now(), back_off));
+        }
+        if waited.is_err() {
+            return;
+        }
+    }
+}
+
 /// Connects a client again, at the planned instant and then as often as its back-off says, until it is in or the run closes.
 async fn come_back(shard: Rc<Shard>, conn: ConnId, strike: u32, at: Instant, back_off: BackOff) {
     let mut rng = shard.plan.seed.derive("back-off").nth(strike.into()).nth(conn.0.into()).rng();
-    let storm = matches!(shard.plan.strike(strike), Some((_, Verb::Reconnect { .. })));
+    let storm = matches!(shard.plan.strike(strike), Some((_, Verb::Reconnect { .. } | Verb::Server { .. })));
     let mut due = if storm { at + back_off.wait(0, rng.unit()) } else { at };
     for attempt in 0.. {
         tokio::time::sleep(due.since(shard.clock.now()).to_std()).await;

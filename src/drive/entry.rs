@@ -105,6 +105,17 @@ impl Shard {
         }
     }
 
+    /// A connection ended unasked: where the server is being restarted as planned, it is put down to that, and the client comes back.
+    pub(super) fn put_down_to_restart(&self, conn: ConnId, at: Instant) {
+        if let Some((strike, _)) = self.restart.get().filter(|(_, until)| at <= *until) {
+            self.disrupted.borrow_mut().insert(conn);
+            self.observe(Event::Disrupted { conn, at, strike });
+            self.observe(Event::Leaving { conn, at });
+            self.cut_off.borrow_mut().push_back(conn);
+            self.cut_off_waiting.notify_one();
+        }
+    }
+
     fn fail(&self, conn: ConnId, cause: ConnectFailure, detail: &str) -> bool {
         self.gauge.connect_failed();
         self.observe(Event::ConnectFailed { conn, at: self.clock.now(), cause, detail });

@@ -297,6 +297,9 @@ impl Session {
         let clean = self.close_received.is_some() && error.is_none();
         let closure = Closure { by, code: self.close_received.flatten(), clean };
         shard.gauge.ended(before != State::Waiting);
+        if matches!(by, ClosedBy::Server | ClosedBy::Network) && matches!(before, State::Waiting | State::Ready) {
+            shard.put_down_to_restart(self.conn, at);
+        }
         shard.observe(Event::Closed { conn: self.conn, at, closure, detail });
     }
 }

@@ -126,6 +126,11 @@ pub(super) struct Shard {
     pub(super) trust: Vec<Trust>,
     random: RefCell<Rng>,
     pub(super) dialling: Arc<Semaphore>,
+    /// The server is being restarted: by which strike, and until when connections that end are put down to it.
+    pub(super) restart: Cell<Option<(u32, Instant)>>,
+    /// Whose connection ended by that, and its bell.
+    pub(super) cut_off: RefCell<VecDeque<ConnId>>,
+    pub(super) cut_off_waiting: Notify,
     /// Whom the plan has disrupted, until they are members again.
     pub(super) disrupted: RefCell<BTreeSet<ConnId>>,
     /// The number of the next publication of clients whose connection was reset.
@@ -212,6 +217,9 @@ impl Shard {
             trust: start.trust.clone(),
             random: RefCell::new(plan.seed.derive("uuid").nth(u64::from(start.share.index)).rng()),
             dialling: Arc::new(Semaphore::new(DIALLING)),
+            restart: Cell::new(None),
+            cut_off: RefCell::new(VecDeque::new()),
+            cut_off_waiting: Notify::new(),
             disrupted: RefCell::new(BTreeSet::new()),
             numbers: RefCell::new(BTreeMap::new()),
             settle_at: Cell::new(Instant::EPOCH),

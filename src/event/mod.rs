@@ -63,6 +63,8 @@ pub enum Event<'a> {
     /// A copy stood behind the server's Close frame, where nothing may stand (RFC 6455 section 5.5.1). Told of clients that left as
     /// planned; it is no [`Event::Copy`].
     AfterClose { conn: ConnId, at: Instant, publisher: PublisherId, seq: Seq },
+    /// The command of a strike ended. `failed`: it could not be run, or said that it failed; `detail` says how, for people.
+    Hook { strike: u32, at: Instant, took: Span, failed: bool, detail: &'a str },
     /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
     Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
@@ -97,6 +99,7 @@ impl Event<'_> {
             | Self::Beat { at, .. }
             | Self::ServerPing { at, .. }
             | Self::Disrupted { at, .. }
+            | Self::Hook { at, .. }
             | Self::Restored { at, .. }
             | Self::AfterClose { at, .. }
             | Self::Leaving { at, .. }

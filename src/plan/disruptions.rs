@@ -19,7 +19,8 @@ pub struct Strike {
     pub disruption: u16,
     /// When, after the beginning of publishing.
     pub at: Span,
-    /// When what is done is over: the planned return of those who come back. Never before `at`.
+    /// When what is done is over: the planned return of those who come back, or the end of the time in which connections that end are
+    /// put down to a restart of the server. Never before `at`.
     pub until: Span,
     /// To whom, ascending.
     pub conns: Vec<ConnId>,
@@ -53,7 +54,10 @@ impl Strikes {
             let disruption = &disruptions[usize::from(n)];
             let pool = &mut pools[usize::from(n)];
             let is_there = |c: &ConnId| free[c.index()] <= at;
-            let conns = if matches!(disruption.verb, Verb::Churn { .. }) {
+            let conns = if matches!(disruption.verb, Verb::Server { .. }) {
+                // All of them, publishers too.
+                (0..connections).map(ConnId).collect()
+            } else if matches!(disruption.verb, Verb::Churn { .. }) {
                 next_in_turn(pool, is_there).into_iter().collect()
             } else {
                 let there = pool.iter().copied().filter(is_there).collect();
@@ -124,7 +128,7 @@ fn back_within(scenario: &Scenario) -> Span {
 fn instants(disruption: &Disruption, scenario: &Scenario) -> impl Iterator<Item = Span> + use<> {
     let phases = scenario.phases;
     let back = if disruption.verb.back_off().is_some() { back_within(scenario) } else { Span::ZERO };
-    let last = phases.steady.saturating_sub(disruption.verb.span() + back);
+    let last = phases.steady.saturating_sub(disruption.verb.span().max(disruption.verb.away() + back));
     let (first, every) = (disruption.at, disruption.every);
     let churn = if let Verb::Churn { rate, .. } = disruption.verb { Some(rate) } else { None };
     (0..).map_while(move |n| {

@@ -62,6 +62,15 @@ pub enum Verb {
         /// What it sends; `None`: one client after another sends each of them.
         what: Option<Malformation>,
     },
+    /// A command outside makes the target restart: every connection that ends while it is away is put down to that, and comes back.
+    Server {
+        /// A program and its arguments; run once, without a shell.
+        command: Vec<String>,
+        /// How long connections that end are put down to it; above zero.
+        span: Span,
+        /// How clients try again.
+        back_off: BackOff,
+    },
 }
 
 /// What RFC 6455 forbids.
@@ -113,6 +122,7 @@ impl Verb {
             Self::Reconnect { .. } => "reconnect",
             Self::Churn { .. } => "churn",
             Self::Malformed { .. } => "malformed",
+            Self::Server { .. } => "server",
         }
     }
 
@@ -120,7 +130,10 @@ impl Verb {
     #[must_use]
     pub const fn back_off(&self) -> Option<BackOff> {
         match self {
-            Self::Offline { back_off, .. } | Self::Reconnect { back_off } | Self::Churn { back_off, .. } => Some(*back_off),
+            Self::Offline { back_off, .. }
+            | Self::Reconnect { back_off }
+            | Self::Churn { back_off, .. }
+            | Self::Server { back_off, .. } => Some(*back_off),
             Self::Close | Self::Kill | Self::HalfOpen { .. } | Self::SlowReader { .. } | Self::Malformed { .. } => None,
         }
     }
@@ -129,10 +142,20 @@ impl Verb {
     #[must_use]
     pub const fn span(&self) -> Span {
         match self {
-            Self::Offline { span, .. } | Self::HalfOpen { span } | Self::SlowReader { span, .. } | Self::Churn { span, .. } => *span,
+            Self::Offline { span, .. }
+            | Self::HalfOpen { span }
+            | Self::SlowReader { span, .. }
+            | Self::Churn { span, .. }
+            | Self::Server { span, .. } => *span,
             Self::Malformed { .. } => PATIENCE,
             Self::Close | Self::Kill | Self::Reconnect { .. } => Span::ZERO,
         }
+    }
+
+    /// From the strike to the planned return: when the server goes, clients are to come back as soon as it lets them.
+    #[must_use]
+    pub const fn away(&self) -> Span {
+        if let Self::Server { .. } = self { Span::ZERO } else { self.span() }
     }
 
     /// Whether the client takes its leave with a closing handshake.
@@ -195,6 +218,18 @@ pub struct DisruptionChecks {
     pub dead_peer: Option<DeadPeerCheck>,
     /// Who has left is sent nothing more.
     pub stray_after_leave: Option<StrayAfterLeaveCheck>,
+    /// What clients missed while they were away.
+    pub resume: Option<Resume>,
+}
+
+/// `checks.resume`: what the server promises to a client that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resume {
+    /// Every publication sent while it was away is replayed to it.
+    Replayed,
+    /// Nothing sent while it was away comes later.
+    Nothing,
 }
 
 /// `[checks.stray_after_leave]`.

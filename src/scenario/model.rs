@@ -10,8 +10,8 @@ pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
 pub use super::disrupt::{
-    BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, Malformation, RecoveryCheck, StrayAfterLeaveCheck, Verb,
-    Which,
+    BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, Malformation, RecoveryCheck, Resume,
+    StrayAfterLeaveCheck, Verb, Which,
 };
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;

@@ -15,7 +15,7 @@ use session::connected;
 
 pub use checks::metric_name;
 pub(super) use checks::{Checks, Delivery, Heartbeat, Instrument, METRICS, Order, Pong};
-pub(super) use disrupt::{BackOffTable, DeadPeer, Disrupt, Isolation, Recovery, StrayAfterLeave, Verbs};
+pub(super) use disrupt::{BackOffTable, DeadPeer, Disrupt, Isolation, Recovery, Resumes, StrayAfterLeave, Verbs};
 
 table! {
     /// A wsbench scenario: whom to test, with how many clients, what they publish, and what is asked of the server.

@@ -74,7 +74,7 @@ pub fn check_text(bytes: &[u8]) -> Result<(), Violation> {
     simdutf8::basic::from_utf8(bytes).map(drop).map_err(|_| Violation::NotUtf8)
 }
 
-/// The state of reading one connection. Forty-odd bytes when nothing is unfinished.
+/// The state of reading one connection. Forty bytes when nothing is unfinished.
 #[derive(Debug)]
 pub struct Reader {
     /// The beginning of a frame whose rest has not come.
@@ -82,10 +82,12 @@ pub struct Reader {
     /// The fragments so far of a message whose last one has not come.
     message: Option<Box<Fragments>>,
     limit: u32,
-    closed: bool,
-    /// Of what was fed last, so many bytes stood behind the Close frame.
+    /// Of what was fed last, so many bytes stood behind the Close frame; [`OPEN`] while there was none.
     behind: u32,
 }
+
+/// No Close frame yet.
+const OPEN: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Fragments {
@@ -105,7 +107,7 @@ impl Reader {
     /// A reader that refuses frames and messages of more than `limit` bytes.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { cut: Vec::new(), message: None, limit, closed: false, behind: 0 }
+        Self { cut: Vec::new(), message: None, limit, behind: OPEN }
     }
 
     /// Bytes held back for unfinished frames and messages.
@@ -117,7 +119,11 @@ impl Reader {
     /// How many of the bytes fed last stood behind the Close frame, unread. Nothing may stand there (section 5.5.1).
     #[must_use]
     pub const fn behind_close(&self) -> usize {
-        self.behind as usize
+        if self.is_closed() { self.behind as usize } else { 0 }
+    }
+
+    const fn is_closed(&self) -> bool {
+        self.behind != OPEN
     }
 
     /// Takes what was read and hands every message that is now complete to `on`, in order.
@@ -132,15 +138,15 @@ impl Reader {
         if !self.cut.is_empty() {
             bytes = self.complete_cut(bytes, &mut on)?;
         }
-        while !self.closed
+        while !self.is_closed()
             && let Some(header) = self.header(bytes)?
         {
             let Some(payload) = bytes.get(header.head..header.head + header.payload) else { break };
             bytes = &bytes[header.head + header.payload..];
             self.frame(&header, payload, &mut on)?;
         }
-        if self.closed {
-            self.behind = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        if self.is_closed() {
+            self.behind = u32::try_from(bytes.len()).map_or(OPEN - 1, |n| n.min(OPEN - 1));
         } else if !bytes.is_empty() {
             self.cut.extend_from_slice(bytes);
         }
@@ -153,7 +159,7 @@ impl Reader {
     where
         F: FnMut(Message<'_>) -> Result<(), Violation>,
     {
-        while !bytes.is_empty() && !self.closed {
+        while !bytes.is_empty() && !self.is_closed() {
             let want = match self.header(&self.cut)? {
                 Some(header) => header.head + header.payload,
                 None => header_len(&self.cut),
@@ -235,7 +241,7 @@ impl Reader {
             Opcode::Ping => on(Message::Ping(payload)),
             Opcode::Pong => on(Message::Pong(payload)),
             Opcode::Close => {
-                self.closed = true;
+                self.behind = 0;
                 let (code, reason) = close_payload(payload)?;
                 on(Message::Close(code, reason))
             }
@@ -385,6 +391,11 @@ mod tests {
         let bytes = [frame(0x88, &[3, 0xe8, b'o', b'k']), frame(0x81, b"late")].concat();
         assert_eq!(read(&[&bytes], 1000), [Seen::Close(Some(1000), b"ok".to_vec())]);
         assert_eq!(read(&[&frame(0x88, b"")], 1000), [Seen::Close(None, vec![])]);
+        let mut reader = Reader::new(1000);
+        for (fed, behind) in [(&bytes[..4], 0), (&bytes[4..8], 2), (&bytes[8..], bytes.len() - 8)] {
+            reader.feed(fed, |_| Ok(())).expect("what is not read is no violation");
+            assert_eq!(reader.behind_close(), behind);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::herd::{self, Flaw};
 use super::{Desk, Server, not_passed};
 
 /// Four seconds, twelve clients, one publisher; a copy must come within a second.
-const BASE: &str = r#"
+pub(crate) const BASE: &str = r#"
 name = "disrupted"
 [clients]
 count = 12
@@ -22,13 +22,13 @@ late_send = "2s"
 max_loop_lag = "5s"
 "#;
 
-fn run(desk: &Desk, scenario: &str, arguments: &[&str]) -> (i32, serde_json::Value) {
+pub(crate) fn run(desk: &Desk, scenario: &str, arguments: &[&str]) -> (i32, serde_json::Value) {
     let ran = desk.run(&[&["run", desk.scenario(scenario), "--seed", "7", "--format", "json"], arguments].concat());
     assert!(ran.code == 0 || ran.code == 1 || ran.code == 3, "{}{}", ran.out, ran.err);
     (ran.code, ran.json())
 }
 
-fn finding<'a>(report: &'a serde_json::Value, check: &str) -> &'a serde_json::Value {
+pub(crate) fn finding<'a>(report: &'a serde_json::Value, check: &str) -> &'a serde_json::Value {
     report["findings"].as_array().and_then(|f| f.iter().find(|f| f["check"] == check)).unwrap_or_else(|| panic!("no {check}: {report}"))
 }
 

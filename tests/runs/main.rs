@@ -5,6 +5,7 @@ mod environment;
 mod herd;
 mod outcomes;
 mod outputs;
+mod restart;
 mod served;
 
 use std::io::{BufRead as _, BufReader};

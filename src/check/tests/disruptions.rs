@@ -7,7 +7,7 @@ use crate::check::Outcome;
 use crate::event::{ClosedBy, Closure, ConnectFailure, Event, Phase};
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    BackOff, Chosen, DeadPeerCheck, Disruption, IsolationCheck, RecoveryCheck, StrayAfterLeaveCheck, Verb, Which,
+    BackOff, Chosen, DeadPeerCheck, Disruption, IsolationCheck, RecoveryCheck, Resume, StrayAfterLeaveCheck, Verb, Which,
 };
 
 /// Clients 1 and 2 of so many are cut off two seconds after publishing begins (at 2,100 ms) for half a second, and may take a second
@@ -308,4 +308,42 @@ fn a_copy_for_a_client_that_left_is_stray_after_leave_and_nothing_else() {
         let finding = one(&stray, "stray_after_leave");
         assert_eq!((finding.violations, finding.population, finding.witnesses.len()), (1, 2, 1));
     }
+}
+
+/// Clients 1 and 2 are away for half a second in which two publications leave; both are replayed to client 1, the first to client 2.
+fn missed(promise: Resume) -> History {
+    let mut scenario = offline(20);
+    scenario.checks.disruption.resume = Some(promise);
+    let mut history = History::begins_with(scenario);
+    history.is_cut_off(1, 2_100).is_cut_off(2, 2_100);
+    let (one, two) = (history.publishes(0, 2_200), history.publishes(0, 2_300));
+    for seq in [one, two] {
+        (0..20).filter(|client| ![1, 2].contains(client)).for_each(|client| {
+            history.gets(client, 0, seq, 2_310);
+        });
+    }
+    history.joins(1, 2_650).joins(2, 2_650);
+    history.gets(1, 0, one, 2_651).gets(1, 0, two, 2_652).gets(2, 0, one, 2_651);
+    let seq = history.publishes(0, 3_000);
+    history.all_get(0, seq, 3_005).closes(6_000, 6_100);
+    history
+}
+
+#[test]
+fn a_promise_to_replay_is_broken_by_each_copy_that_never_comes() {
+    let history = missed(Resume::Replayed);
+    assert_eq!(not_passed(&history), [("resume".into(), Outcome::Fail)]);
+    let finding = one(&history, "resume");
+    assert_eq!((finding.population, finding.violations), (4, 1));
+    assert_eq!(finding.observed, "3 replayed (75.0 %) after 2 returns");
+    let witness = &finding.witnesses[0];
+    assert_eq!((witness.client, witness.seq, witness.at_ns), (Some(2), Some(11), 2_300_000_000));
+    assert!(one(&history, "recovery").note.contains("4 copies were published while they were away; 1 of them never came."));
+}
+
+#[test]
+fn where_nothing_is_promised_each_replayed_copy_is_one_too_many() {
+    let history = missed(Resume::Nothing);
+    assert_eq!(not_passed(&history), [("resume".into(), Outcome::Fail)]);
+    assert_eq!((one(&history, "resume").violations, one(&history, "resume").witnesses.len()), (3, 3));
 }

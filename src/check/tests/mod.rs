@@ -86,7 +86,7 @@ fn an_honest_server_passes_everything() {
     history.closes(5_000, 5_100);
     assert_eq!(not_passed(&history), []);
     let ids: Vec<_> = findings(&history).into_iter().map(|f| f.check).collect();
-    let unasked = ["latency", "publish", "subprotocol", "isolation", "dead_peer", "recovery", "stray_after_leave"];
+    let unasked = ["latency", "publish", "subprotocol", "isolation", "dead_peer", "recovery", "resume", "stray_after_leave"];
     let asked: Vec<_> = CATALOGUE.iter().map(|c| c.id).filter(|id| !unasked.contains(id)).collect();
     assert_eq!(ids, asked, "in the catalogue's order; those not asked left out");
     let delivery = one(&history, "delivery");

@@ -35,6 +35,7 @@ fn told(disruption: &Disruption) -> String {
         Verb::Close | Verb::Kill | Verb::Reconnect { .. } | Verb::Malformed { what: None } => name.into(),
         Verb::Offline { span, .. } | Verb::HalfOpen { span } | Verb::Churn { span, .. } => format!("{name} for {span}"),
         Verb::SlowReader { span, per_second } => format!("{name} for {span}, {per_second}/s"),
+        Verb::Server { command, span, .. } => format!("{name}: runs {command:?}, which may end connections for {span}"),
         Verb::Malformed { what: Some(what) } => format!("{name} ({})", what.name()),
     }
 }

@@ -85,6 +85,12 @@ late_send = "1s"
 max_loop_lag = "1s"
 "#;
 
+/// The name of no fault.
+const NONE: &str = "(none)";
+
+/// A server without a fault.
+const HONEST: Row = Row { fault: NONE, trips: &[], count: None, because: "an honest server trips nothing", disrupt: "" };
+
 /// What came of a row.
 struct Proof {
     row: Row,
@@ -121,14 +127,16 @@ fn attempt(args: &ProveArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     say(&format!("wsbench: proving {} faults against the built-in server, {} at a time", rows.len(), args.jobs));
-    let honest = runtime.block_on(prove(None, args.seed))?;
+    let honest = runtime.block_on(prove(HONEST, args.seed))?;
+    let churned = runtime.block_on(prove(Row { disrupt: matrix::CHURN, ..HONEST }, args.seed))?;
     let proofs = runtime.block_on(async {
-        let runs = futures::stream::iter(rows).map(|row| prove(Some(row), args.seed));
+        let runs = futures::stream::iter(rows).map(|row| prove(row, args.seed));
         runs.buffered(args.jobs.into()).collect::<Vec<_>>().await
     });
     let proofs = proofs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let honest = [honest, churned];
     print(&render(&honest, &proofs, terminal.style.unicode));
-    let holds = honest.tripped.is_empty() && proofs.iter().all(Proof::holds);
+    let holds = honest.iter().all(|proof| proof.tripped.is_empty()) && proofs.iter().all(Proof::holds);
     Ok(if holds { Exit::Pass } else { Exit::Fail })
 }
 
@@ -137,7 +145,7 @@ fn listing() -> String {
     let mut out = String::new();
     for row in MATRIX {
         let trips = if row.trips.is_empty() { "nothing".to_owned() } else { row.trips.join(", ") };
-        let _ = writeln!(out, "{:<38} {trips:<36} {}", row.fault, row.because);
+        let _ = writeln!(out, "{:<38} {trips:<36} {}", row.name(), row.because);
     }
     let _ = writeln!(out, "\nleft out:");
     for (fault, reason) in LEFT_OUT {
@@ -147,10 +155,10 @@ fn listing() -> String {
 }
 
 /// One run, against an honest server or one with a fault.
-async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
-    let faults = match row {
-        Some(row) => vec![row.fault.parse().map_err(|e| Stopped::environment(format!("{}: {e}", row.fault)))?],
-        None => Vec::new(),
+async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
+    let faults = match row.fault {
+        NONE => Vec::new(),
+        fault => vec![fault.parse().map_err(|e| Stopped::environment(format!("{fault}: {e}")))?],
     };
     let heartbeat = Some(std::time::Duration::from_secs(1));
     let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
@@ -159,7 +167,7 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
     let write = move |line: &str| sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
     let server = Server::bind(config).and_then(|server| server.with_fault_log(Arc::new(write)).start()).map_err(Stopped::environment)?;
 
-    let scenario = scenario::parse(SCENARIO, "the scenario of prove").map_err(Stopped::environment)?;
+    let scenario = scenario::parse(&format!("{SCENARIO}{}", row.disrupt), "the scenario of prove").map_err(Stopped::environment)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), Seed(seed)));
     let target = Target::resolve(server.url(), &Trust::default()).await.map_err(Stopped::environment)?;
     let options = drive::Options {
@@ -183,8 +191,8 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
         tripped: tripped(&findings),
         logged: lines.iter().map(|line| copies(line)).sum(),
         acts: lines.len() as u64,
-        counted: row.and_then(|row| row.count).map(|count| count(&summary)),
-        row: row.unwrap_or(Row { fault: "(none)", trips: &[], count: None, because: "an honest server trips nothing" }),
+        counted: row.count.map(|count| count(&summary)),
+        row,
     })
 }
 
@@ -198,15 +206,15 @@ fn copies(line: &str) -> u64 {
     act["copies"].as_u64().unwrap_or(1)
 }
 
-fn render(honest: &Proof, proofs: &[Proof], unicode: bool) -> String {
+fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
     let (good, bad) = if unicode { ("✓", "✗") } else { ("+", "x") };
     let mut out = format!("  {:<38} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
-    for proof in std::iter::once(honest).chain(proofs) {
-        let holds = if proof.row.fault == "(none)" { proof.tripped.is_empty() } else { proof.holds() };
+    for proof in honest.iter().chain(proofs) {
+        let holds = if proof.row.fault == NONE { proof.tripped.is_empty() } else { proof.holds() };
         let found = if proof.tripped.is_empty() { "none".to_owned() } else { proof.tripped.join(", ") };
         let counts = proof.counted.map_or_else(|| (proof.acts.to_string(), "-".into()), |n| (proof.logged.to_string(), n.to_string()));
         let mark = if holds { good } else { bad };
-        let _ = writeln!(out, "{mark} {:<38} {found:<36} {:>8} {:>8}", proof.row.fault, counts.0, counts.1);
+        let _ = writeln!(out, "{mark} {:<38} {found:<36} {:>8} {:>8}", proof.row.name(), counts.0, counts.1);
         if !holds {
             let expected = if proof.row.trips.is_empty() { "none".to_owned() } else { proof.row.trips.join(", ") };
             let _ = writeln!(out, "    should be: {expected} ({})", proof.row.because);
@@ -231,11 +239,10 @@ mod tests {
     fn every_check_has_a_fault_that_turns_it_red() {
         let tripped: BTreeSet<&str> = MATRIX.iter().flat_map(|row| row.trips.iter().copied()).collect();
         // `instrument` speaks of wsbench, which no server's fault may trip. The built-in server is neither published to over HTTP nor
-        // asked for a subprotocol: `publish` and `subprotocol` are turned red in src/check/tests/answers.rs. Nobody is disrupted here either:
-        // tests/runs/disrupt.rs has a faulty server for each check about that.
+        // asked for a subprotocol: `publish` and `subprotocol` are turned red in src/check/tests/answers.rs. For
+        // `dead_peer` and `isolation` no fault is needed but a server without pings, and one that waits: tests/runs/disrupt.rs has both.
         for check in &CATALOGUE {
-            let elsewhere =
-                ["dead_peer", "instrument", "isolation", "publish", "recovery", "stray_after_leave", "subprotocol"].contains(&check.id);
+            let elsewhere = ["dead_peer", "instrument", "isolation", "publish", "subprotocol"].contains(&check.id);
             assert!(elsewhere != tripped.contains(check.id), "no row of the matrix trips `{}`, or one does after all", check.id);
         }
         assert!(!tripped.contains("instrument"));

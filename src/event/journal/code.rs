@@ -54,6 +54,7 @@ pub(super) mod head {
     pub(in super::super) const DISRUPTED: u8 = 28;
     pub(in super::super) const RESTORED: u8 = 29;
     pub(in super::super) const AFTER_CLOSE: u8 = 30;
+    pub(in super::super) const HOOK: u8 = 31;
 }
 
 /// A part of an event with a number.

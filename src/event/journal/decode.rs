@@ -159,6 +159,10 @@ impl<'a> Decoder<'a, '_> {
                 let took = Span::from_nanos(self.rest.number()?);
                 Event::Answered { publisher, seq, at, status, took, detail: self.rest.text()? }
             }
+            head::HOOK => {
+                let (strike, took) = (self.rest.small()?, Span::from_nanos(self.rest.number()?));
+                Event::Hook { strike, at, took, failed: self.rest.byte()? != 0, detail: self.rest.text()? }
+            }
             head::INTERRUPTED => Event::Interrupted { at, detail: self.rest.text()? },
             _ => {
                 let conn = self.conn(head)?;

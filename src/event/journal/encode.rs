@@ -187,6 +187,13 @@ impl Encoder {
             }
             Event::Beat { conn, at } => self.on(head::BEAT, at, conn),
             Event::ServerPing { conn, at } => self.on(head::SERVER_PING, at, conn),
+            Event::Hook { strike, at, took, failed, detail } => {
+                self.head(head::HOOK, at);
+                put(&mut self.rest, strike.into());
+                put(&mut self.rest, took.as_nanos());
+                self.rest.push(failed.into());
+                self.text(detail);
+            }
             Event::Restored { conn, at, strike, blind } => {
                 self.on(head::RESTORED, at, conn);
                 put(&mut self.rest, strike.into());

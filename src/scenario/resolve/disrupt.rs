@@ -62,7 +62,7 @@ fn verb(typed: &Typed, r: &mut Reader) -> Option<Verb> {
         r.fail(&typed.at, "what is done?", format!("write `verb = …`, one of {all}"));
         return None;
     };
-    let lasts = matches!(word.word, "offline" | "half_open" | "slow_reader" | "churn");
+    let lasts = matches!(word.word, "offline" | "half_open" | "slow_reader" | "churn" | "server");
     if let (Some(spot), false) = (&typed.r#for, lasts) {
         r.fail(&spot.at, format!("`{}` is done at once: it lasts no time", word.word), "leave `for` out");
         return None;
@@ -79,7 +79,7 @@ fn verb(typed: &Typed, r: &mut Reader) -> Option<Verb> {
         }
         None => Span::ZERO,
     };
-    let comes_back = matches!(word.word, "offline" | "reconnect" | "churn");
+    let comes_back = matches!(word.word, "offline" | "reconnect" | "churn" | "server");
     if let (Some(spot), false) = (&typed.back_off, comes_back) {
         r.fail(&spot.at, format!("after `{}` nobody comes back", word.word), "leave `back_off` out");
         return None;
@@ -87,6 +87,7 @@ fn verb(typed: &Typed, r: &mut Reader) -> Option<Verb> {
     let of_one = [
         ("per_second", "slow_reader", typed.per_second.as_ref().map(|s| &s.at)),
         ("rate", "churn", typed.rate.as_ref().map(|s| &s.at)),
+        ("command", "server", typed.command.as_ref().map(|s| &s.at)),
         ("what", "malformed", typed.what.as_ref().map(|s| &s.at)),
     ];
     for (key, whose, at) in of_one {
@@ -104,6 +105,7 @@ fn verb(typed: &Typed, r: &mut Reader) -> Option<Verb> {
             let named = typed.what.as_ref().map(|what| what.word);
             Verb::Malformed { what: Malformation::ALL.into_iter().find(|m| Some(m.name()) == named) }
         }
+        "server" => Verb::Server { command: command(typed, &word.at, r)?, span, back_off: back_off(typed, r)? },
         "close" => Verb::Close,
         "kill" => Verb::Kill,
         _ => Verb::Offline { span, back_off: back_off(typed, r)? },
@@ -119,6 +121,30 @@ fn per_second(typed: &Typed, at: &At, r: &mut Reader) -> Option<ByteSize> {
         }
         None => {
             r.fail(at, "how slowly does it read?", "write `per_second = \"1KiB\"`");
+            None
+        }
+    }
+}
+
+fn command(typed: &Typed, at: &At, r: &mut Reader) -> Option<Vec<String>> {
+    let whom = [
+        typed.group.as_ref().map(|s| &s.at),
+        typed.count.as_ref().map(|s| &s.at),
+        typed.share.as_ref().map(|s| &s.at),
+        typed.indices.as_ref().map(|s| &s.at),
+    ];
+    if let Some(at) = whom.into_iter().flatten().next() {
+        r.fail(at, "a server that restarts takes whom it takes", "leave it out");
+        return None;
+    }
+    match &typed.command {
+        Some(list) if !list.value.is_empty() => Some(list.value.iter().map(|word| word.value.clone()).collect()),
+        Some(list) => {
+            r.fail(&list.at, "no command", "write a program and its arguments");
+            None
+        }
+        None => {
+            r.fail(at, "what restarts the server?", "write `command = [\"docker\", \"restart\", \"chat\"]`");
             None
         }
     }
@@ -172,6 +198,7 @@ fn chosen(typed: &Typed, verb: &Verb, groups: &[ClientGroup], publish: Option<&P
         (Some(count), None, None) => Which::Count(count.value),
         (None, None, None) => match verb {
             Verb::Churn { .. } => Which::Share(1.0),
+            Verb::Server { .. } => return Some(Chosen { group: None, which: Which::Share(1.0) }),
             Verb::Malformed { what: None } => Which::Count(4.min(of - spared.min(of)).max(1)),
             _ => Which::Count(1),
         },

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::node::{Kind, Node};
 use super::super::typed::{Keys, Reader, Share, Spot, Toggle, Typed, table, unknown_key};
-use super::{DeadPeer, Isolation, Match, Recovery, StrayAfterLeave, session};
+use super::{DeadPeer, Isolation, Match, Recovery, Resumes, StrayAfterLeave, Word, session};
 use crate::base::Span;
 use crate::scenario::model::Metric;
 
@@ -46,6 +46,8 @@ table! {
         dead_peer: DeadPeer,
         /// Clients that have left are sent nothing more. On when a disruption lets clients leave by a closing handshake.
         stray_after_leave: Toggle<StrayAfterLeave>,
+        /// What was published while a client was away is replayed to it ("replayed"), or never comes ("nothing").
+        resume: Word<Resumes>,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
     }

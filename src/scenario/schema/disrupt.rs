@@ -7,13 +7,13 @@ use crate::base::{ByteSize, Rate, Span};
 table! {
     /// A planned disruption: something is done to some of the clients while the others go on.
     Disrupt {
-        /// What is done: close (a closing handshake), kill (TCP reset without a Close frame), offline (reset, and back after a span), half_open (stops reading and answering), slow_reader (reads a few bytes a second), reconnect (all are reset and come back at once), churn (one after another leaves and joins), malformed (sends what RFC 6455 forbids).
+        /// What is done: close (a closing handshake), kill (TCP reset without a Close frame), offline (reset, and back after a span), half_open (stops reading and answering), slow_reader (reads a few bytes a second), reconnect (all are reset and come back at once), churn (one after another leaves and joins), malformed (sends what RFC 6455 forbids), server (a command restarts the target).
         verb: Word<Verbs>,
         /// When, after the beginning of the steady state.
         at: Span,
         /// Again and again, from strike to strike. Default: once.
         every: Span,
-        /// How long it lasts (offline, churn: until the client comes back; half_open: until it is reset).
+        /// How long it lasts (offline, churn: until the client comes back; half_open: until it is reset; server: how long connections that end are put down to it).
         r#for: Span,
         /// Only clients of this group.
         group: String,
@@ -29,6 +29,8 @@ table! {
         rate: Rate,
         /// malformed: what is sent. Default: one client after another sends each of them.
         what: Word<Malformations>,
+        /// server: a program and its arguments, run once and without a shell, such as ["docker", "restart", "chat"].
+        command: Vec<Spot<String>>,
         /// How clients that come back try again when they are not let in.
         back_off: BackOffTable,
     }
@@ -93,5 +95,13 @@ impl Words for Malformations {
 #[derive(Debug, Clone)]
 pub(in crate::scenario) struct Verbs;
 impl Words for Verbs {
-    const WORDS: &'static [&'static str] = &["close", "kill", "offline", "half_open", "slow_reader", "reconnect", "churn", "malformed"];
+    const WORDS: &'static [&'static str] =
+        &["close", "kill", "offline", "half_open", "slow_reader", "reconnect", "churn", "malformed", "server"];
+}
+
+/// `checks.resume`.
+#[derive(Debug, Clone)]
+pub(in crate::scenario) struct Resumes;
+impl Words for Resumes {
+    const WORDS: &'static [&'static str] = &["replayed", "nothing"];
 }

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::super::disrupt::{BackOff, Disruption, DisruptionChecks, Verb, Which};
+use super::super::disrupt::{BackOff, Disruption, DisruptionChecks, Resume, Verb, Which};
 use super::super::model::ClientGroup;
 use super::{bytes, rate, table, text, time};
 
@@ -30,6 +30,12 @@ fn disruption(disruption: &Disruption, groups: &[ClientGroup]) -> Value {
             out.insert("for".into(), time(*span));
             out.insert("rate".into(), rate(*leaves));
         }
+        Verb::Server { command, span, .. } => {
+            out.insert("for".into(), time(*span));
+            out.insert("command".into(), Value::Array(command.iter().map(|word| text(word)).collect()));
+            // It takes whom it takes.
+            out.remove("share");
+        }
         Verb::Malformed { what } => out.extend(what.map(|what| ("what".to_owned(), text(what.name())))),
         Verb::Offline { span, .. } | Verb::HalfOpen { span } => drop(out.insert("for".into(), time(*span))),
         Verb::SlowReader { span, per_second } => {
@@ -52,6 +58,9 @@ pub(super) fn checks(out: &mut Table, list: &[Disruption], checks: &DisruptionCh
     }
     if publishes && !list.is_empty() {
         out.insert("isolation".into(), checks.isolation.map_or(false.into(), |c| table([("slower", time(c.slower))])));
+    }
+    if let Some(resume) = checks.resume {
+        out.insert("resume".into(), text(if resume == Resume::Replayed { "replayed" } else { "nothing" }));
     }
     if let Some(check) = checks.dead_peer {
         let mut dead_peer = Table::from_iter([("within".to_owned(), time(check.within))]);

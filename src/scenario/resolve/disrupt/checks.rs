@@ -1,7 +1,7 @@
 //! The checks about disruptions: on by themselves where they cost nothing, refused where they could only ever be inconclusive.
 
 use super::super::super::disrupt::{
-    DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, RecoveryCheck, StrayAfterLeaveCheck, Verb,
+    DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, RecoveryCheck, Resume, StrayAfterLeaveCheck, Verb,
 };
 use super::super::super::model::Phases;
 use super::super::super::schema;
@@ -33,6 +33,10 @@ pub(super) fn resolve(
         isolation: isolation(asked.and_then(|c| c.isolation.as_ref()), list, publishes, r)?,
         dead_peer: match asked.and_then(|c| c.dead_peer.as_ref()) {
             Some(asked) => Some(dead_peer(asked, document, typed, list, r)?),
+            None => None,
+        },
+        resume: match asked.and_then(|c| c.resume.as_ref()) {
+            Some(asked) => Some(resume(asked, list, publishes, r)?),
             None => None,
         },
         stray_after_leave: stray_after_leave(asked.and_then(|c| c.stray_after_leave.as_ref()), list, publishes, r)?,
@@ -79,7 +83,7 @@ fn recovery(
         return None;
     }
     // A client whose time to come back outlasts the run could only ever be undecided: refused at once.
-    let left = |d: &Disruption| phases.steady.saturating_sub(d.at + d.verb.span());
+    let left = |d: &Disruption| phases.steady.saturating_sub(d.at + d.verb.away());
     let Some((tightest, least)) = returns().map(|(typed, d)| (typed, left(d))).min_by_key(|(_, left)| *left) else { return Some(None) };
     let within = stated.map_or(BACK_WITHIN.min(least), |spot| spot.value);
     if let Some(spot) = stated.filter(|spot| spot.is_zero()) {
@@ -111,9 +115,14 @@ fn isolation(
         None => None,
     };
     let disrupts = !list.is_empty();
-    let felt = list.iter().any(|d| matches!(d.verb, Verb::SlowReader { .. } | Verb::HalfOpen { .. } | Verb::Malformed { .. }));
-    if let (Some(spot), false) = (asked, disrupts && publishes) {
-        let why = if disrupts { "nothing is published" } else { "nobody is disrupted" };
+    let restarts = list.iter().any(|d| matches!(d.verb, Verb::Server { .. }));
+    let felt = !restarts && list.iter().any(|d| matches!(d.verb, Verb::SlowReader { .. } | Verb::HalfOpen { .. } | Verb::Malformed { .. }));
+    if let (Some(spot), false) = (asked, disrupts && publishes && !restarts) {
+        let why = match disrupts {
+            true if restarts => "a server that restarts leaves no bystanders",
+            true => "nothing is published",
+            false => "nobody is disrupted",
+        };
         r.fail(&spot.at, format!("this check has nothing to look at: {why}"), "leave it out");
         return None;
     }
@@ -183,4 +192,13 @@ fn beat(document: &schema::Document, beats: &Spot<u32>, r: &mut Reader) -> Optio
         r.fail(&beats.at, "periods of which heartbeat?", "state it as `[heartbeat] every = …`, or write `within`");
     }
     every.map(|every| every.value)
+}
+
+fn resume(asked: &Spot<schema::Word<schema::Resumes>>, list: &[Disruption], publishes: bool, r: &mut Reader) -> Option<Resume> {
+    if !publishes || list.iter().all(|d| d.verb.back_off().is_none()) {
+        let what = "this check has nothing to look at: nobody comes back while anything is published";
+        r.fail(&asked.at, what, "add a disruption with verb = \"offline\", or leave the check out");
+        return None;
+    }
+    Some(if asked.word == "replayed" { Resume::Replayed } else { Resume::Nothing })
 }
