@@ -92,7 +92,7 @@ fn copy() -> impl Strategy<Value = Event<'static>> {
 
 fn ours() -> impl Strategy<Value = Event<'static>> {
     let level = || prop_oneof![Just(PingLevel::Application), Just(PingLevel::Protocol)];
-    let cause = prop_oneof![Just(DropCause::NotOpen), Just(DropCause::BackPressure), Just(DropCause::Ending)];
+    let cause = prop_oneof![Just(DropCause::NotOpen), Just(DropCause::BackPressure), Just(DropCause::Ending), Just(DropCause::Disrupted)];
     prop_oneof![
         (any::<u32>(), any::<u32>(), instant(), instant(), any::<u32>()).prop_map(|(publisher, seq, planned, sent, bytes)| Event::Sent {
             publisher: PublisherId(publisher),
@@ -164,6 +164,21 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
         (conn(), instant()).prop_map(|(conn, at)| Event::Beat { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::ServerPing { conn, at }),
         (conn(), instant()).prop_map(|(conn, at)| Event::Leaving { conn, at }),
+        (conn(), instant(), any::<u32>()).prop_map(|(conn, at, strike)| Event::Disrupted { conn, at, strike }),
+        (any::<u32>(), instant(), any::<u64>(), any::<bool>(), text()).prop_map(|(strike, at, took, failed, detail)| Event::Hook {
+            strike,
+            at,
+            took: Span::from_nanos(took),
+            failed,
+            detail,
+        }),
+        (conn(), instant(), any::<u32>(), any::<bool>()).prop_map(|(conn, at, strike, blind)| Event::Restored { conn, at, strike, blind }),
+        (conn(), instant(), any::<u32>(), any::<u32>()).prop_map(|(conn, at, publisher, seq)| Event::AfterClose {
+            conn,
+            at,
+            publisher: PublisherId(publisher),
+            seq: Seq(seq),
+        }),
         (conn(), instant()).prop_map(|(conn, at)| Event::NoSubprotocol { conn, at }),
         (conn(), instant(), any::<u64>()).prop_map(|(conn, at, key)| Event::Item { conn, at, key }),
         (any::<u32>(), any::<u32>(), instant(), any::<u16>()).prop_map(|(publisher, seq, at, status)| Event::Answered {

@@ -34,7 +34,10 @@ fn scaled(name: &str) -> Scenario {
         publish.publishers = publish.publishers.min(scenario.groups[0].count);
     }
     scenario.phases.warm_up = scenario.phases.warm_up.min(Span::from_millis(200));
-    scenario.phases.steady = Span::from_secs(1);
+    // Disruptions come at their instants, so such a run is as long as it is.
+    if scenario.disrupt.is_empty() {
+        scenario.phases.steady = Span::from_secs(1);
+    }
     scenario
 }
 

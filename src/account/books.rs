@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bottom::Sightings;
 use super::copies::Copies;
+use super::disruptions::Disruptions;
 use super::feed::Feed;
 use super::lives::Connections;
 use super::pings::Pings;
@@ -52,6 +53,8 @@ pub struct Account {
     pub feed: Feed,
     /// The instrument's condition.
     pub health: Condition,
+    /// Planned disruptions.
+    pub disruptions: Disruptions,
     /// Second by second.
     pub rows: Rows,
     /// Bounds that were reached.
@@ -215,6 +218,7 @@ impl Account {
             pulse: Pulse::default(),
             feed: Feed::default(),
             health: Condition::default(),
+            disruptions: Disruptions::default(),
             rows: Rows::default(),
             bounds: Bounds::default(),
         }
@@ -242,6 +246,7 @@ impl Account {
         self.pulse.merge(other.pulse);
         self.feed.merge(other.feed);
         self.health.merge(other.health);
+        self.disruptions.merge(other.disruptions);
         self.rows.merge(other.rows);
         self.bounds.merge(&other.bounds);
     }

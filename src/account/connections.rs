@@ -4,15 +4,15 @@ use super::bottom::shown;
 use super::copies::Seat;
 use super::ledger::{Ledger, stray_name};
 use crate::base::{ConnId, Instant};
-use crate::event::{Event, Phase, PingLevel, StrayKind};
+use crate::event::{ClosedBy, Event, Phase, PingLevel, StrayKind};
 
 impl Ledger {
     /// An event of one connection.
     pub(super) fn of_connection(&mut self, event: Event<'_>) {
         let Some((conn, slot)) = conn_of(&event).and_then(|conn| Some((conn, self.slot(conn)?))) else { return };
         match event {
-            Event::Connecting { .. } => self.lives.sums.attempts += 1,
-            Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(conn, at, cause, detail),
+            Event::Connecting { .. } => self.lives.attempt(slot),
+            Event::ConnectFailed { at, cause, detail, .. } => self.lives.failed(slot, conn, at, cause, detail),
             Event::Opened { at, handshake, .. } => {
                 self.reopen(slot);
                 self.lives.opened(slot, at, handshake);
@@ -29,6 +29,7 @@ impl Ledger {
                     self.seats[slot].sit(self.limits.publishers);
                     self.last_ready = self.last_ready.max(at);
                     self.feed_ready(slot, at);
+                    self.back(slot, conn, at);
                 }
             }
             Event::NoSubprotocol { at, .. } => {
@@ -36,7 +37,10 @@ impl Ledger {
                 self.lives.sums.unchosen_sightings.note(at, Some(conn), None, || "opened with none of the subprotocols offered".into());
             }
             Event::Compressed { .. } => self.lives.sums.compressed += 1,
-            Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
+            Event::NotReady { at, detail, .. } => self.lives.not_ready(slot, conn, at, detail),
+            Event::Disrupted { at, strike, .. } => self.struck(slot, at, strike),
+            Event::Restored { at, blind, .. } => self.restored(slot, conn, at, blind),
+            Event::AfterClose { at, publisher, seq, .. } => self.after_close(slot, conn, at, (publisher, seq)),
             Event::Leaving { at, .. } => {
                 self.lives.sums.left += 1;
                 self.leave(slot, conn, at);
@@ -51,8 +55,14 @@ impl Ledger {
                     self.rows.at(at).ended += 1;
                 }
                 let publisher = self.plan.publisher_of(conn).is_some();
+                if matches!(closure.by, ClosedBy::Server | ClosedBy::Network) && !closing {
+                    self.noticed(slot, conn, at, closure);
+                }
                 if self.lives.closed(slot, conn, (at, closure, detail), asked, publisher) {
                     self.rows.at(at).lost += 1;
+                    if self.isolation.is_asked && self.plan.strikes.spares(conn) {
+                        self.isolation.lost(at, conn);
+                    }
                 }
             }
             Event::Item { at, key, .. } => self.item(slot, at, key),
@@ -106,6 +116,7 @@ impl Ledger {
 
     /// A connection that opens again begins new books; the old ones are kept to be settled.
     fn reopen(&mut self, slot: usize) {
+        self.disrupted.reopened(slot);
         let life = self.lives.lives[slot];
         if !life.closed {
             return;
@@ -185,6 +196,9 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Greeting { conn, .. }
         | Event::Ready { conn, .. }
         | Event::NotReady { conn, .. }
+        | Event::Disrupted { conn, .. }
+        | Event::Restored { conn, .. }
+        | Event::AfterClose { conn, .. }
         | Event::Leaving { conn, .. }
         | Event::NoSubprotocol { conn, .. }
         | Event::Compressed { conn, .. }
@@ -202,6 +216,7 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Answered { .. }
         | Event::Dropped { .. }
         | Event::Health { .. }
+        | Event::Hook { .. }
         | Event::Interrupted { .. } => None,
     }
 }

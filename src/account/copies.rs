@@ -38,6 +38,8 @@ pub struct Copies {
     pub contested_received: u64,
     /// Of the contested, copies of publications that the server rejected.
     pub contested_rejected: u64,
+    /// Of the contested, copies that overlap a disruption the plan made itself.
+    pub contested_planned: u64,
     /// Of the missing, those whose publication's planned instant is no longer kept: in no row of the timeline.
     pub missing_unplaced: u64,
     /// Second and further arrivals.
@@ -102,6 +104,7 @@ impl Copies {
         self.contested += other.contested;
         self.contested_received += other.contested_received;
         self.contested_rejected += other.contested_rejected;
+        self.contested_planned += other.contested_planned;
         self.missing_unplaced += other.missing_unplaced;
         self.duplicate += other.duplicate;
         self.out_of_order += other.out_of_order;
@@ -139,6 +142,7 @@ impl Copies {
             && self.late_by_us <= self.late
             && self.contested_received <= self.contested
             && self.contested_rejected <= self.contested
+            && self.contested_planned <= self.contested
             && self.missing_unplaced <= self.missing
             && self.missing_unreadable <= self.missing
     }

@@ -9,8 +9,8 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Feed, FeedCheck, Greeting,
-    HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
+    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, DisruptionChecks, Encoding, Feed,
+    FeedCheck, Greeting, HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
 };
 
 pub(crate) const fn ms(ms: u64) -> Instant {
@@ -60,6 +60,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
             subprotocol: false,
             publish: false,
             feed: None,
+            disruption: DisruptionChecks::default(),
             instrument: InstrumentCheck { late_send: Span::from_millis(20), max_late_share: 0.01, max_loop_lag: Span::from_millis(50) },
         },
         dialect: Dialect::default(),
@@ -68,6 +69,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
         rooms: None,
         feeder: None,
         vars: Vec::new(),
+        disrupt: Vec::new(),
     }
 }
 
@@ -271,7 +273,7 @@ impl History {
         for event in &self.events {
             match *event {
                 Event::Phase { .. } | Event::Interrupted { .. } => ledgers.iter_mut().for_each(|ledger| ledger.observe(*event)),
-                Event::Health { .. } => ledgers[0].observe(*event),
+                Event::Health { .. } | Event::Hook { .. } => ledgers[0].observe(*event),
                 Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {
                     ledgers[(self.plan.connection_of(publisher).0 % of) as usize].observe(*event);
                 }

@@ -8,7 +8,9 @@ use super::books::Publications;
 use super::bottom::shown;
 use super::condition::Readings;
 use super::copies::{Copies, Place, RangeRoom, Seat, flaw_names, publication};
+use super::disruptions::DisruptionBook;
 use super::feed::FeedBook;
+use super::isolation::IsolationBook;
 use super::limits::Limits;
 use super::lives::{Life, Lives};
 use super::pings::PingBook;
@@ -56,6 +58,8 @@ pub struct Ledger {
     /// The server's own broadcasts, where the scenario expects any.
     pub(super) feed: Option<Box<FeedBook>>,
     pub(super) readings: Readings,
+    pub(super) disrupted: DisruptionBook,
+    pub(super) isolation: IsolationBook,
     /// When the last member became one.
     pub(super) last_ready: Instant,
     /// Memberships that ended with a connection that then opened again: (place, its books, its life).
@@ -104,6 +108,8 @@ impl Ledger {
             pulse: PulseBook::new(checks.heartbeat.as_ref(), slots),
             feed: FeedBook::new(&plan, share.index, limits.within, (0..size).map(|slot| share.conn(slot))),
             readings: Readings::default(),
+            disrupted: DisruptionBook::default(),
+            isolation: IsolationBook::new(&plan),
             last_ready: Instant::EPOCH,
             past: Vec::new(),
             somebody_left: false,
@@ -161,14 +167,16 @@ impl Ledger {
         }
         let seat = &mut self.seats[self.slots.of(copy.conn)];
         if copy.sent < seat.owed_from {
-            self.copies.contested_received += 1;
-            return;
+            return self.overlaps(copy);
         }
         seat.taken += 1;
         let delivery = copy.received - copy.planned;
         let transit = copy.received - copy.sent;
         if delivery > self.limits.within {
             self.late(copy, delivery, transit);
+        }
+        if self.isolation.is_asked && self.plan.strikes.spares(copy.conn) {
+            self.isolation.arrived(copy.planned, delivery, delivery > self.limits.within);
         }
         let (members, others, slots, plan) = (self.lives.members, self.limits.others, self.slots, &self.plan);
         let rank = self.in_flight.receive(copy.publisher, copy.seq, copy.planned, copy.received, || {
@@ -262,11 +270,19 @@ impl Ledger {
             self.damaged(copy);
         }
         if refused {
+            self.after_leave(copy);
             self.copies.received += 1;
-            self.copies.contested_received += 1;
+            self.overlaps(copy);
         } else {
             self.enter(copy);
         }
+    }
+
+    /// A copy that overlaps a join, a leave or a disconnect.
+    #[cold]
+    fn overlaps(&mut self, copy: &Copy) {
+        self.copies.contested_received += 1;
+        self.copies.contested_planned += u64::from(self.lives.lives[self.slots.of(copy.conn)].planned);
     }
 
     /// A copy for a connection of another shard: the driver's mistake, but no reason to fall over.
@@ -312,6 +328,7 @@ impl Ledger {
                 row.loop_lag_max = row.loop_lag_max.max(Some(reading.loop_lag));
                 self.readings.read(at, reading, &self.phases);
             }
+            Event::Hook { strike, took, failed, detail, .. } => self.hook(strike, took, failed.then_some(detail)),
             Event::Interrupted { detail, .. } => {
                 let why = shown(detail.as_bytes());
                 if self.interrupted.as_ref().is_none_or(|mine| why < *mine) {
@@ -325,6 +342,9 @@ impl Ledger {
 
     fn phase(&mut self, phase: Phase, at: Instant) {
         self.phases.entry(phase).or_insert(at);
+        if phase == Phase::WarmUp {
+            self.isolation.begin(&self.plan, at);
+        }
         if phase == Phase::Steady {
             self.steady_at = self.steady_at.min(at);
         }

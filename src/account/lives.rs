@@ -14,11 +14,15 @@ use crate::event::{ClosedBy, Closure, ConnectFailure};
 pub struct Connections {
     /// Planned.
     pub planned: u64,
-    /// Attempts begun.
+    /// Attempts begun, one a client; those to come back are counted apart.
     pub attempts: u64,
-    /// WebSocket handshakes completed.
+    /// WebSocket handshakes completed, likewise.
     pub opened: u64,
-    /// Became members.
+    /// WebSocket handshakes completed by clients that were there before.
+    pub returned: u64,
+    /// Failed attempts to come back, by cause; `not_ready` for those that opened and never became members.
+    pub returns_failed: BTreeMap<String, u64>,
+    /// Became members, likewise the first time.
     pub ready: u64,
     /// Opened, but greeting or script did not come to their end.
     pub not_ready: u64,
@@ -84,6 +88,8 @@ impl Connections {
     pub(super) fn merge(&mut self, other: Self) {
         self.planned = self.planned.max(other.planned);
         self.attempts += other.attempts;
+        self.returned += other.returned;
+        add(&mut self.returns_failed, other.returns_failed);
         self.opened += other.opened;
         self.ready += other.ready;
         self.not_ready += other.not_ready;
@@ -120,10 +126,24 @@ pub(super) struct Life {
     /// When copies stopped being owed: we began to leave, or it was lost.
     pub(super) left: Instant,
     pub(super) closed: bool,
+    /// It ends, or began, by a disruption of the plan's.
+    pub(super) planned: bool,
+    /// It is not the client's first.
+    pub(super) again: bool,
+    /// When the one before ended, as planned; [`Instant::FAR`] where there is none.
+    pub(super) away_since: Instant,
 }
 
 impl Life {
-    pub(super) const UNBORN: Self = Self { opened: Instant::FAR, ready: Instant::FAR, left: Instant::FAR, closed: false };
+    pub(super) const UNBORN: Self = Self {
+        opened: Instant::FAR,
+        ready: Instant::FAR,
+        left: Instant::FAR,
+        closed: false,
+        planned: false,
+        again: false,
+        away_since: Instant::FAR,
+    };
 
     pub(super) fn is_open(&self) -> bool {
         self.opened < Instant::FAR && !self.closed
@@ -151,7 +171,15 @@ impl Lives {
         Self { lives: vec![Life::UNBORN; slots], members: 0, open: 0, sums }
     }
 
-    pub(super) fn failed(&mut self, conn: ConnId, at: Instant, cause: ConnectFailure, detail: &str) {
+    pub(super) fn attempt(&mut self, slot: usize) {
+        self.sums.attempts += u64::from(!self.lives[slot].closed);
+    }
+
+    pub(super) fn failed(&mut self, slot: usize, conn: ConnId, at: Instant, cause: ConnectFailure, detail: &str) {
+        if self.lives[slot].closed {
+            *self.sums.returns_failed.entry(failure_name(cause)).or_default() += 1;
+            return;
+        }
         *self.sums.failed.entry(failure_name(cause)).or_default() += 1;
         self.sums.failed_here += u64::from(cause == ConnectFailure::LocalLimit);
         self.sums.failures.note(at, Some(conn), None, || match detail {
@@ -161,15 +189,23 @@ impl Lives {
     }
 
     pub(super) fn opened(&mut self, slot: usize, at: Instant, handshake: Span) {
-        self.sums.opened += 1;
-        self.sums.handshakes.record(handshake.as_nanos());
-        let (first, last) = self.sums.opening.unwrap_or((at, at));
-        self.sums.opening = Some((first.min(at), last.max(at)));
         let life = &mut self.lives[slot];
         if !life.is_open() {
             self.open += 1;
         }
-        *life = Life { opened: at, ..Life::UNBORN };
+        let again = life.closed;
+        let planned = again && life.planned;
+        // A client that never became a member in between has been away all along.
+        let since = if life.away_since < Instant::FAR && life.ready == Instant::FAR { life.away_since } else { life.left };
+        *life = Life { opened: at, again, planned, away_since: if planned { since } else { Instant::FAR }, ..Life::UNBORN };
+        if again {
+            self.sums.returned += 1;
+            return;
+        }
+        self.sums.opened += 1;
+        self.sums.handshakes.record(handshake.as_nanos());
+        let (first, last) = self.sums.opening.unwrap_or((at, at));
+        self.sums.opening = Some((first.min(at), last.max(at)));
     }
 
     pub(super) fn greeting(&mut self, conn: ConnId, at: Instant, text: &[u8]) {
@@ -181,12 +217,16 @@ impl Lives {
         let life = &mut self.lives[slot];
         if life.ready == Instant::FAR && life.left == Instant::FAR {
             life.ready = at;
-            self.sums.ready += 1;
+            self.sums.ready += u64::from(!life.again);
             self.members += 1;
         }
     }
 
-    pub(super) fn not_ready(&mut self, conn: ConnId, at: Instant, detail: &str) {
+    pub(super) fn not_ready(&mut self, slot: usize, conn: ConnId, at: Instant, detail: &str) {
+        if self.lives[slot].again {
+            *self.sums.returns_failed.entry("not_ready".into()).or_default() += 1;
+            return;
+        }
         self.sums.not_ready += 1;
         self.sums.unready.note(at, Some(conn), None, || shown(detail.as_bytes()));
     }
@@ -225,6 +265,8 @@ impl Lives {
             ClosedBy::Network => Some("network"),
         };
         let Some(who) = who else { return false };
+        // What its loss overlaps is the server's doing, not the plan's.
+        life.planned = false;
         *sums.lost.entry(who.into()).or_default() += 1;
         *sums.lost_codes.entry(code.clone()).or_default() += 1;
         sums.lost_publishers += u64::from(publisher);

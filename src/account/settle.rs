@@ -2,7 +2,9 @@
 
 use super::books::{Account, Bounds};
 use super::copies::{Copies, Seat};
+use super::disruptions::Gap;
 use super::feed::{self, Feed};
+use super::isolation::IsolationBook;
 use super::ledger::Ledger;
 use super::lives::Life;
 use super::rows::Rows;
@@ -45,6 +47,8 @@ struct Sums {
     absent: u64,
     /// Contested because the server rejected the publication.
     rejected: u64,
+    /// Contested because the plan disrupted the client.
+    planned: u64,
     /// Missing, of a publication whose number is not kept.
     unplaced: u64,
 }
@@ -175,7 +179,9 @@ impl Ledger {
             publishers_unknown: closing.counts.iter().filter(|(known, _)| !known).count() as u64,
             out_of_balance: 0,
         };
-        let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds };
+        let mut disruptions = self.settle_disruptions(closed_at);
+        let isolation = std::mem::take(&mut self.isolation);
+        let mut sheet = Sheet { copies: self.copies, rows: self.rows, bounds, isolation, gap: Gap::default(), plan: &plan };
         std::mem::take(&mut self.late_of).settle(log, &mut sheet.copies);
         let mut moved = Sums::default();
         for slot in 0..self.seats.len() {
@@ -197,6 +203,8 @@ impl Ledger {
             let closing = feed::Closing { steady: self.steady_at, closed: closed_at };
             feed = book.settle(&log.feed, &self.log.feed, closing, (&mut sheet.copies, &mut sheet.rows, &mut sheet.bounds));
         }
+        disruptions.isolation = sheet.isolation.sums;
+        disruptions.resume = sheet.gap;
         if !sheet.copies.balance() {
             sheet.bounds.out_of_balance += 1;
         }
@@ -220,26 +228,27 @@ impl Ledger {
             pulse: self.pulse.finish(),
             feed,
             health: self.readings.finish(share.index),
+            disruptions,
             rows: sheet.rows,
             bounds: sheet.bounds,
         }
     }
 }
 
-fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
+pub(super) fn is_owed(plan: &Plan, publisher: usize, conn: ConnId) -> bool {
     u32::try_from(publisher).is_ok_and(|p| plan.is_owed(PublisherId(p), conn))
 }
 
-fn is_own(seat: &Seat, publisher: usize) -> bool {
+pub(super) fn is_own(seat: &Seat, publisher: usize) -> bool {
     seat.own as usize == publisher
 }
 
-fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
+pub(super) fn gaps_of(seat: &Seat, publisher: usize) -> Option<&Gaps> {
     seat.gaps.get(&u32::try_from(publisher).ok()?)
 }
 
 /// One client over all publishers.
-fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet) -> Sums {
+fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet<'_>) -> Sums {
     seat.sit(u32::try_from(closing.counts.len()).unwrap_or(u32::MAX));
     let mut sums = Sums::default();
     let always_there = closing.is_static(life);
@@ -271,18 +280,26 @@ fn client(seat: &mut Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, she
 }
 
 /// What settling writes on.
-struct Sheet {
+struct Sheet<'a> {
     copies: Copies,
     rows: Rows,
     bounds: Bounds,
+    isolation: IsolationBook,
+    gap: Gap,
+    plan: &'a Plan,
 }
 
-impl Sheet {
+impl Sheet<'_> {
     /// One missing copy: in the row its publication was planned in, and a witness while so many are `wanted` of its pair.
     fn lost(&mut self, closing: &Closing<'_>, publication: (PublisherId, Seq), (conn, life): (ConnId, &Life), wanted: &mut usize) {
         let instants = closing.log.instants(publication.0, publication.1);
         match instants {
-            Some((planned, _)) => self.rows.at(planned).missing += 1,
+            Some((planned, _)) => {
+                self.rows.at(planned).missing += 1;
+                if self.isolation.is_asked && self.plan.strikes.spares(conn) {
+                    self.isolation.missed(planned, conn, publication);
+                }
+            }
             None => self.copies.missing_unplaced += 1,
         }
         if *wanted == 0 {
@@ -343,20 +360,26 @@ fn pair(
 
 impl Sums {
     /// Settles one membership.
-    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet) {
+    fn settle(&mut self, mut seat: Seat, life: &Life, conn: ConnId, closing: &Closing<'_>, sheet: &mut Sheet<'_>) {
         if life.ready == Instant::FAR {
             return;
         }
         if let Some(windows) = seat.closed.take() {
             seat.windows = windows;
         }
-        let sums = client(&mut seat, life, conn, closing, sheet);
+        let mut sums = client(&mut seat, life, conn, closing, sheet);
+        if life.away_since < Instant::FAR {
+            super::gap::settle(&seat, life, conn, (closing.log, closing.some), &mut sheet.gap);
+        }
+        if life.planned {
+            sums.planned = (sums.beyond + sums.absent).saturating_sub(sums.rejected);
+        }
         let exact = !sheet.bounds.log_thinned && sums.unattested == 0 && sheet.bounds.early_forgotten == 0;
         self.add_client(&seat, sums, exact, conn, sheet);
     }
 
     /// Adds one client's sums to the shard's, and reconciles them with what was counted on arrival.
-    fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, Sheet { copies, bounds, .. }: &mut Sheet) {
+    fn add_client(&mut self, seat: &Seat, sums: Sums, exact: bool, conn: ConnId, Sheet { copies, bounds, .. }: &mut Sheet<'_>) {
         // Of what arrived as owed, what turns out not to have been.
         let not_owed = sums.beyond + sums.never_sent + sums.unattested;
         let never_sent = sums.never_sent.min(seat.taken.saturating_sub(sums.arrived + sums.beyond));
@@ -374,6 +397,7 @@ impl Sums {
         self.unattested += unattested;
         self.absent += sums.absent;
         self.rejected += sums.rejected;
+        self.planned += sums.planned;
         self.unplaced += sums.unplaced;
         copies.owed_clients += u64::from(sums.owed + blurred > 0);
         if sums.missing > 0 {
@@ -394,6 +418,7 @@ impl Sums {
         copies.contested_received += self.beyond + self.unattested;
         copies.contested = copies.contested_received + self.absent;
         copies.contested_rejected = self.rejected;
+        copies.contested_planned += self.planned;
         copies.missing_unplaced += self.unplaced;
         if self.never_sent > 0 {
             copies.stray_copies += self.never_sent;

@@ -12,10 +12,14 @@ const MOST_CONTESTED: u64 = 20;
 /// The same where the server broadcasts by itself: what comes in a client's first half second is contested, in a short run much of it all.
 const MOST_CONTESTED_OF_A_FEED: u64 = 50;
 
+/// The same for copies contested by the plan's own disruptions. They are no surprise, and what they leave was meant to be enough; but
+/// where they are more than all the rest together, delivery is judged on the lesser part.
+const MOST_PLANNED: u64 = 50;
+
 pub(super) static CHECK: Check = Check {
     id: "delivery",
     claim: "Every copy of every publication reaches every client it is owed to, within the limit.",
-    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong; where they are more than a fifth of all (of a server's own broadcasts: more than half), the finding is inconclusive.",
+    needs: "At least one publication sent while a client was a member, and the client still there when its limit ran out. Copies that overlap a join, a leave or a disconnect are contested: neither owed nor wrong; where they are more than a fifth of all (of a server's own broadcasts, and where the scenario's own disruptions contest them: more than half), the finding is inconclusive.",
     proves: "Each client's books were kept for each publication, so a duplicate cannot hide a loss. Missing copies did not come before the drain ended; late ones came, but more than `within` after they were due. A pass says nothing about clients that were not connected. Where the server broadcasts by itself, what one client got is owed to all that were there, and the limit runs from the first of them.",
     examine,
 };
@@ -26,8 +30,9 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     // A frame too damaged to be read did arrive; it is held against the server once, by `integrity`.
     let unreadable = if evidence.plan.scenario.checks.integrity { copies.missing_unreadable } else { 0 };
     let missing = copies.missing - unreadable;
-    let overlapped = copies.contested.saturating_sub(copies.contested_rejected);
-    let all = copies.owed + overlapped;
+    let all = copies.owed + copies.contested.saturating_sub(copies.contested_rejected);
+    let planned = copies.contested_planned;
+    let overlapped = (all - copies.owed).saturating_sub(planned);
     let mut draft = Draft {
         population: copies.owed,
         unit: "owed copies",
@@ -59,6 +64,10 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         }),
         (overlapped > 0)
             .then(|| format!("{} contested (a join, leave or disconnect overlaps).", several(overlapped, "copy is", "copies are"))),
+        (planned > 0).then(|| {
+            let of = several(planned, "copy is", "copies are");
+            format!("{of} contested by the scenario's own disruptions ({}).", percent(planned, all))
+        }),
         (copies.contested_rejected > 0).then(|| {
             let of = several(copies.contested_rejected, "copy is", "copies are");
             format!("{of} of publications that the server rejected, and owed to nobody: see publish.")
@@ -67,13 +76,26 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut finding = draft.conclude(check, evidence);
     // Nothing is wrong with what could be judged, but too little could be.
     let most = if evidence.feeds() { MOST_CONTESTED_OF_A_FEED } else { MOST_CONTESTED };
-    if finding.outcome == Outcome::Pass && overlapped * 100 > all * most {
+    if finding.outcome == Outcome::Pass
+        && let Some(why) = too_little(overlapped, planned, all, most)
+    {
         finding.outcome = Outcome::Inconclusive;
-        let share = percent(overlapped, all);
-        let why = format!("{share} of the copies are contested, more than the {most} % up to which the rest speaks for the whole.");
         finding.note = sentences([Some(why), Some(finding.note)]);
     }
     vec![finding]
+}
+
+/// Why what could be judged does not speak for the whole, if it does not.
+fn too_little(overlapped: u64, planned: u64, all: u64, most: u64) -> Option<String> {
+    let share = |n| percent(n, all);
+    if overlapped * 100 > all * most {
+        let most = format!("more than the {most} % up to which the rest speaks for the whole");
+        return Some(format!("{} of the copies are contested, {most}.", share(overlapped)));
+    }
+    (planned * 100 > all * MOST_PLANNED).then(|| {
+        let what = format!("{} of the copies are contested by the scenario's own disruptions", share(planned));
+        format!("{what}, more than the {MOST_PLANNED} % they may be: disrupt fewer clients, or allow delivery less time.")
+    })
 }
 
 fn observed(copies: &Copies) -> String {

@@ -4,6 +4,7 @@
 //! Running, listing and explaining all read that table.
 
 mod connect;
+mod dead_peer;
 mod delivery;
 mod duplicate;
 mod evidence;
@@ -12,11 +13,15 @@ mod finding;
 mod heartbeat;
 mod instrument;
 mod integrity;
+mod isolation;
 mod latency;
 mod order;
 mod pong;
 mod publish;
+mod recovery;
+mod resume;
 mod stray;
+mod stray_after_leave;
 mod subprotocol;
 mod survival;
 mod words;
@@ -45,7 +50,7 @@ pub struct Check {
 }
 
 /// Every check, in the order in which findings are listed.
-pub static CATALOGUE: [Check; 14] = [
+pub static CATALOGUE: [Check; 19] = [
     connect::CHECK,
     subprotocol::CHECK,
     survival::CHECK,
@@ -59,6 +64,11 @@ pub static CATALOGUE: [Check; 14] = [
     pong::CHECK,
     heartbeat::CHECK,
     feed::CHECK,
+    isolation::CHECK,
+    dead_peer::CHECK,
+    recovery::CHECK,
+    resume::CHECK,
+    stray_after_leave::CHECK,
     instrument::CHECK,
 ];
 

@@ -42,7 +42,7 @@ fn explanation(id: Option<&str>) -> Result<String, String> {
 fn all() -> String {
     let mut text = String::from("The checks; `wsbench explain CHECK` tells more.\n\n");
     for check in &CATALOGUE {
-        let _ = writeln!(text, "  {:<13}{}", check.id, wrapped(check.claim, 13 + 2));
+        let _ = writeln!(text, "  {:<19}{}", check.id, wrapped(check.claim, 19 + 2));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! `wsbench plan FILE`: what a run would do and need, without touching the network.
 
+mod disruptions;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,6 +115,7 @@ pub fn render(plan: &Plan) -> String {
     phases(&mut out, plan);
     clients(&mut out, plan);
     publications(&mut out, plan, &budget);
+    disruptions::section(&mut out, plan);
     checks(&mut out, scenario);
     needs(&mut out, plan, &budget);
     out
@@ -309,6 +312,13 @@ fn checks(out: &mut String, scenario: &Scenario) {
     asked.extend(checks.subprotocol.then(|| "subprotocol".into()));
     asked.extend(checks.publish.then(|| "publish".into()));
     asked.extend(checks.feed.map(|f| format!("feed every {} ± {}", f.every, f.tolerance)));
+    asked.extend(checks.disruption.recovery.map(|c| format!("recovery within {} of the planned return", c.within)));
+    asked.extend(
+        checks.disruption.isolation.map(|c| format!("isolation: p99 of the others at most {} above the rest of the run", c.slower)),
+    );
+    asked.extend(checks.disruption.dead_peer.map(|c| format!("dead peer noticed within {}", c.within)));
+    asked.extend(checks.disruption.resume.map(|r| format!("resume: {r:?}").to_lowercase()));
+    asked.extend(checks.disruption.stray_after_leave.map(|c| format!("stray after leave: nothing sent {} after a Close", c.within)));
     asked.push("instrument".into());
     for check in asked {
         let _ = writeln!(out, "  {check}");
@@ -352,6 +362,7 @@ pub fn as_json(plan: &Plan) -> serde_json::Value {
             "head": head.iter().map(entry).collect::<Vec<_>>(),
             "tail": tail.iter().map(entry).collect::<Vec<_>>(),
         },
+        "disruptions": disruptions::as_json(plan),
         "budget": plan.budget(),
         "scenario_toml": plan.scenario.to_toml(),
     })

@@ -361,6 +361,11 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
         budget.copies(),
         plan.seed.0
     ));
+    for disruption in &plan.scenario.disrupt {
+        if let model::Verb::Server { command, .. } = &disruption.verb {
+            say(&format!("wsbench: {} into the steady state it will run {command:?}", disruption.at));
+        }
+    }
     if args.verbose {
         let shown = |there: Option<u64>| there.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
         let (files, files_there) = preflight.descriptors;

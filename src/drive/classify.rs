@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN};
+use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN, Seq};
 use crate::event::StrayKind;
 use crate::plan::Plan;
 use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Matcher, Role};
@@ -87,6 +87,15 @@ impl Expectations {
             Recognised::Nothing => None,
             recognised => Some(self.judge(plan, conn, recognised)),
         }
+    }
+
+    /// Every publication of this run whose stamp stands somewhere in `bytes`.
+    pub(super) fn stamps(&self, bytes: &[u8], mut on: impl FnMut(PublisherId, Seq)) {
+        payload::find(bytes, self.sent_text, self.run, |recognised| {
+            if let Recognised::Copy(stamp, _) = recognised {
+                on(stamp.publisher, stamp.seq);
+            }
+        });
     }
 
     /// Every payload in a message of a server that speaks a dialect. Returns whether there was any.

@@ -52,6 +52,7 @@ fn backlog(shard: &Shard, next: &mut usize) -> (u32, u32) {
         if let Some(link) = &links[*next]
             && let link = link.borrow()
             && link.state() != State::Ended
+            && link.allowance.is_none()
         {
             worst = worst.max(rustix::io::ioctl_fionread(link.stream().tcp()).unwrap_or(0));
         }

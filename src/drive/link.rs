@@ -35,9 +35,11 @@ const TOGETHER: usize = 16 << 10;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    io: Io,
-    reader: Reader,
-    session: Session,
+    pub(super) io: Io,
+    pub(super) reader: Reader,
+    pub(super) session: Session,
+    /// How much more it may read, where a disruption bounds it.
+    pub(super) allowance: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Link {
                 encoder: None,
                 deflating: deflating.map(Box::new),
             },
+            allowance: None,
         }
     }
 
@@ -92,6 +95,11 @@ impl Link {
         let seq = self.session.next_seq;
         self.session.next_seq = Seq(seq.0.wrapping_add(1));
         seq
+    }
+
+    /// Takes over what outlives a client's connection.
+    pub(super) fn go_on_from(&mut self, next: Option<Seq>) {
+        self.session.next_seq = next.unwrap_or(Seq(0));
     }
 
     /// How this connection's publications are written; worked out at the first one.
@@ -237,6 +245,14 @@ impl Link {
         self.close(close::NORMAL, ClosedBy::Us);
     }
 
+    /// Ends the connection with a TCP reset (SO_LINGER 0), without a Close frame, as soon as nobody holds it any more.
+    pub(super) fn reset(&mut self, shard: &Shard, at: Instant) {
+        // Where the option cannot be set, the connection ends with a FIN, as abruptly for the server.
+        let _ = socket2::SockRef::from(self.io.stream.tcp()).set_linger(Some(std::time::Duration::ZERO));
+        self.session.cut_off();
+        self.abandon(shard, at, "reset by us, as planned");
+    }
+
     /// Gives the connection up without waiting for the server any longer.
     pub(super) fn abandon(&mut self, shard: &Shard, at: Instant, detail: &str) {
         self.session.end(shard, at, None, detail);
@@ -245,10 +261,18 @@ impl Link {
 
     /// Takes bytes that came. Returns false when the connection is of no further use.
     fn on_bytes(&mut self, shard: &Shard, at: Instant, bytes: &[u8]) -> bool {
-        let Self { io, reader, session } = self;
+        let Self { io, reader, session, .. } = self;
+        if session.state == State::Deaf {
+            return self.on_bytes_unheard(shard, at, bytes);
+        }
         let result = reader.feed(bytes, |message| session.on_message(shard, io, at, message));
         match result {
-            Ok(()) => true,
+            Ok(()) => {
+                if session.close_received.is_some() && reader.behind_close() > 0 {
+                    session.after_close(shard, at, &bytes[bytes.len() - reader.behind_close().min(bytes.len())..]);
+                }
+                true
+            }
             Err(violation) => {
                 self.close(violation.code(), ClosedBy::Violation);
                 self.session.closed_by = ClosedBy::Violation;
@@ -316,12 +340,20 @@ impl Future for Reading {
             if link.session.state == State::Ended {
                 return Poll::Ready(());
             }
-            let mut read = ReadBuf::new(&mut buffer);
+            let room = link.allowance.map_or(buffer.len(), |allowance| allowance.min(buffer.len()));
+            if room == 0 {
+                // Whoever bounded it wakes it when it may read more.
+                return Poll::Pending;
+            }
+            let mut read = ReadBuf::new(&mut buffer[..room]);
             match Pin::new(&mut link.io.stream).poll_read(cx, &mut read) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     let at = shard.clock.now();
                     shard.slice.reading(at);
+                    if let Some(allowance) = &mut link.allowance {
+                        *allowance -= read.filled().len();
+                    }
                     if !link.on_bytes(shard, at, read.filled()) {
                         return Poll::Ready(());
                     }

@@ -4,12 +4,15 @@
 //! ```text
 //! run.rs       the phases, in order: tells the shards, waits for conditions
 //! shard.rs     one thread, one current-thread runtime, one ledger; nothing is shared on the receive path
+//!   entry.rs     how clients get in, and are let go
 //!   dial.rs      TCP, TLS and the opening handshake → a Stream
 //!   link.rs      one open connection: reads into the shard's buffer, writes from its own outbox
+//!   hush.rs      … one that a disruption keeps from reading or answering
 //!   session.rs   what it remembers of its conversation; talk.rs: its script
 //!   slice.rs     reading in slices, so that a flood of copies does not hold up the timetable
 //!   classify.rs  what a received message is
 //!   pacer.rs     publications and pings on their planned instants
+//!   disrupt.rs   disruptions on theirs: who is cut off, and how they come back
 //! crew.rs      the shards of a run, in this process or in workers, told and heard alike
 //!   worker.rs    a worker process: shards behind a pair of pipes
 //! ```
@@ -20,11 +23,14 @@ pub mod clock;
 mod crew;
 mod deflating;
 pub mod dial;
+mod disrupt;
+mod entry;
 mod feed;
 mod gauge;
 mod health;
 pub mod host;
 mod http;
+mod hush;
 pub mod limits;
 mod link;
 mod pacer;

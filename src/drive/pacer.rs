@@ -22,6 +22,8 @@ use super::shard::Shard;
 
 /// How many sends may follow one another before the receiving side gets its turn.
 const TURN: u32 = 32;
+/// Closed loop: how long a publisher that is not connected waits before its next attempt, which is dropped and counted as the last was.
+const RETRY: Span = Span::from_millis(100);
 
 /// Starts publishing and pinging from `at`.
 pub(super) fn start(shard: &Rc<Shard>, at: Instant) -> std::io::Result<()> {
@@ -119,7 +121,8 @@ async fn closed(shard: Rc<Shard>, alarm: Alarm, start: Instant, end: Instant, ga
                 if let Some(link) = shard.link(shard.plan.connection_of(w.publisher)) {
                     link.borrow_mut().flush();
                 }
-                w.next = due;
+                // A publisher that cannot send tries again after a while, not as fast as the loop turns.
+                w.next = if w.seq.is_some() { due } else { now + gap.max(RETRY) };
                 wake = now;
             }
             wake = wake.min(due);
@@ -171,7 +174,8 @@ fn publish(shard: &Rc<Shard>, publisher: PublisherId, planned: Instant) -> Optio
     let conn = shard.plan.connection_of(publisher);
     let link = shard.link(conn).filter(|link| link.borrow().state() == State::Ready);
     let Some(link) = link else {
-        drop_one(shard, publisher, planned, DropCause::NotOpen);
+        let planned_so = shard.disrupted.borrow().contains(&conn);
+        drop_one(shard, publisher, planned, if planned_so { DropCause::Disrupted } else { DropCause::NotOpen });
         return None;
     };
     if let Some(Via::Http(publish)) = shard.plan.scenario.publish.as_ref().map(|p| &p.via) {

@@ -30,6 +30,8 @@ pub(super) enum State {
     Waiting,
     /// A member.
     Ready,
+    /// It answers nothing and hears only a Close: disrupted, as planned.
+    Deaf,
     /// Our Close is out (or the server's answered); waiting for the end.
     Closing,
     /// Over.
@@ -66,6 +68,14 @@ impl Session {
             io.flush();
             // The reading task may sleep; it must see the new state.
             io.waker.wake_by_ref();
+        }
+    }
+
+    /// What ends the connection from here on is our own doing.
+    pub(super) fn cut_off(&mut self) {
+        if matches!(self.state, State::Waiting | State::Ready | State::Deaf) {
+            self.state = State::Closing;
+            self.closed_by = ClosedBy::Us;
         }
     }
 
@@ -109,6 +119,7 @@ impl Session {
         if self.state == State::Waiting {
             self.state = State::Ready;
             shard.gauge.ready();
+            shard.disrupted.borrow_mut().remove(&self.conn);
             shard.observe(Event::Ready { conn: self.conn, at });
         }
     }
@@ -287,6 +298,15 @@ impl Session {
         self.state = State::Closing;
     }
 
+    /// What stands behind the server's Close: nothing may. Told of clients that left as planned.
+    #[cold]
+    pub(super) fn after_close(&self, shard: &Shard, at: Instant, bytes: &[u8]) {
+        if shard.disrupted.borrow().contains(&self.conn) {
+            let conn = self.conn;
+            shard.expect.stamps(bytes, |publisher, seq| shard.observe(Event::AfterClose { conn, at, publisher, seq }));
+        }
+    }
+
     /// Tells the books how the connection ended, once.
     pub(super) fn end(&mut self, shard: &Shard, at: Instant, error: Option<&io::Error>, detail: &str) {
         let before = self.state;
@@ -298,6 +318,9 @@ impl Session {
         let clean = self.close_received.is_some() && error.is_none();
         let closure = Closure { by, code: self.close_received.flatten(), clean };
         shard.gauge.ended(before != State::Waiting);
+        if matches!(by, ClosedBy::Server | ClosedBy::Network) && matches!(before, State::Waiting | State::Ready) {
+            shard.put_down_to_restart(self.conn, at);
+        }
         shard.observe(Event::Closed { conn: self.conn, at, closure, detail });
     }
 }

@@ -2,7 +2,7 @@
 //! through directives and gauges; nothing is shared on the receive path.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
@@ -17,27 +17,26 @@ use tokio::task::spawn_local;
 use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
 use crate::event::journal::JournalWriter;
-use crate::event::{ConnectFailure, Event, Phase};
+use crate::event::{Event, Phase};
 use crate::plan::Plan;
 use crate::scenario::model::Request as Ask;
-use crate::scenario::model::{Behaviour, Connection, Greeting, Pace, Via};
+use crate::scenario::model::{Behaviour, Greeting, Pace, Via};
 use crate::scenario::template::Vars;
 use crate::wire::handshake::Request;
 
 use super::alarm::Alarm;
 use super::classify::Expectations;
 use super::clock::Clock;
-use super::deflating::{Codecs, Deflating};
-use super::dial;
+use super::deflating::Codecs;
 use super::gauge::Gauge;
 use super::http::{Answer, Http};
-use super::link::{self, Link, Reading};
+use super::link::Link;
 use super::session::State;
 use super::slice::{self, Slice};
-use super::talk::{self, Errand, Talk};
-use super::target::{Parts, Target, Trust};
+use super::talk::{self, Errand};
+use super::target::{Target, Trust};
 use super::worker::WorkerCost;
-use super::{health, pacer};
+use super::{disrupt, health, pacer};
 
 /// Bytes of the one buffer all reads of a shard go through.
 const BUFFER: usize = 64 * 1024;
@@ -49,8 +48,6 @@ const REQUESTS: usize = 1024;
 const EVENT_INTERVAL: u32 = 31;
 /// How long closing handshakes may take before the rest is given up.
 const CLOSE_LIMIT: Span = Span::from_secs(5);
-/// Largest frame or message taken from a server.
-const MESSAGE_LIMIT: u32 = 64 << 20;
 
 /// What the coordinator tells every shard.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,7 +102,7 @@ pub(super) struct Shard {
     pub(super) gauge: Arc<Gauge>,
     pub(super) buffer: RefCell<Box<[u8]>>,
     /// Compressors and decompressors that connections share.
-    codecs: Rc<Codecs>,
+    pub(super) codecs: Rc<Codecs>,
     pub(super) links: RefCell<Vec<Option<Rc<RefCell<Link>>>>>,
     pub(super) slice: Slice,
     pub(super) closed_loop: bool,
@@ -124,14 +121,23 @@ pub(super) struct Shard {
     http: Option<Http>,
     env: BTreeMap<String, String>,
     journal: RefCell<Option<JournalWriter<File>>>,
-    targets: Arc<[Target]>,
-    sources: Arc<[IpAddr]>,
-    requests: Vec<Request>,
+    pub(super) targets: Arc<[Target]>,
+    pub(super) sources: Arc<[IpAddr]>,
+    pub(super) requests: Vec<Request>,
     /// Targets of connections whose address holds variables, by URL.
-    others: RefCell<HashMap<String, Target>>,
-    trust: Vec<Trust>,
+    pub(super) others: RefCell<HashMap<String, Target>>,
+    pub(super) trust: Vec<Trust>,
     random: RefCell<Rng>,
-    dialling: Arc<Semaphore>,
+    pub(super) dialling: Arc<Semaphore>,
+    /// The server is being restarted: by which strike, and until when connections that end are put down to it.
+    pub(super) restart: Cell<Option<(u32, Instant)>>,
+    /// Whose connection ended by that, and its bell.
+    pub(super) cut_off: RefCell<VecDeque<ConnId>>,
+    pub(super) cut_off_waiting: Notify,
+    /// Whom the plan has disrupted, until they are members again.
+    pub(super) disrupted: RefCell<BTreeSet<ConnId>>,
+    /// The number of the next publication of clients whose connection was reset.
+    pub(super) numbers: RefCell<BTreeMap<ConnId, Seq>>,
     settle_at: Cell<Instant>,
 }
 
@@ -216,6 +222,11 @@ impl Shard {
             trust: start.trust.clone(),
             random: RefCell::new(plan.seed.derive("uuid").nth(u64::from(start.share.index)).rng()),
             dialling: Arc::new(Semaphore::new(DIALLING)),
+            restart: Cell::new(None),
+            cut_off: RefCell::new(VecDeque::new()),
+            cut_off_waiting: Notify::new(),
+            disrupted: RefCell::new(BTreeSet::new()),
+            numbers: RefCell::new(BTreeMap::new()),
             settle_at: Cell::new(Instant::EPOCH),
             plan,
         })
@@ -320,6 +331,7 @@ impl Shard {
                     // Told ahead with its planned instant, since a publication's phase is that of its planned instant.
                     self.observe(Event::Phase { phase: Phase::Steady, at: at + self.plan.scenario.phases.warm_up });
                     pacer::start(&self, at)?;
+                    disrupt::start(&self, at)?;
                 }
                 Directive::HandIn => {
                     let log = self.ledger.borrow().send_log().clone();
@@ -344,121 +356,18 @@ impl Shard {
         Ok(())
     }
 
-    /// Connects every client of this share on its planned instant.
-    async fn ramp(self: Rc<Self>, start: Instant) {
-        let Ok(alarm) = Alarm::new(self.clock) else { return };
-        let mut order: Vec<(Span, ConnId)> = self.connections().map(|c| (self.plan.connect_after(c), c)).collect();
-        order.sort_unstable();
-        for (after, conn) in order {
-            if alarm.until(start + after).await.is_err() || self.stopped.get() {
-                return;
-            }
-            let Ok(permit) = self.dialling.clone().acquire_owned().await else { return };
-            let shard = self.clone();
-            spawn_local(async move {
-                // Boxed, so that the memory of dialling is given back before the connection's long life begins.
-                Box::pin(shard.open(conn)).await;
-                drop(permit);
-            });
-        }
-    }
-
-    async fn open(self: Rc<Self>, conn: ConnId) {
-        let group = self.plan.group_index(conn);
-        let settings = &self.plan.scenario.groups[group];
-        let mut rng = self.plan.seed.derive("connection").nth(u64::from(conn.0)).rng();
-        let mut talk = Talk::new(&settings.behaviour);
-        let at = self.clock.now();
-        self.gauge.attempt();
-        self.observe(Event::Connecting { conn, at });
-        if let Some(talk) = &mut talk
-            && let Err(reason) = talk::prelude(&self, conn, talk).await
-        {
-            self.fail(conn, ConnectFailure::Io, &reason);
-            return;
-        }
-        let (target, request) = match self.destination(conn, group, talk.as_deref()).await {
-            Ok(found) => found,
-            Err(reason) => return self.fail(conn, ConnectFailure::Dns, &reason),
-        };
-        let address = target.addresses[conn.index() % target.addresses.len()];
-        let source = (!self.sources.is_empty()).then(|| self.sources[conn.index() % self.sources.len()]);
-        let began = self.clock.now();
-        let limit = settings.connect_timeout.to_std();
-        let dialled = match dial::dial(&target, address, source, &request, &mut rng, limit).await {
-            Ok(dialled) => dialled,
-            Err(failed) => return self.fail(conn, failed.cause, &failed.detail),
-        };
-        let at = self.clock.now();
-        self.gauge.opened();
-        self.observe(Event::Opened { conn, at, handshake: at - began });
-        if dialled.subprotocol.is_none() && !request.subprotocols.is_empty() {
-            self.observe(Event::NoSubprotocol { conn, at });
-        }
-        let deflating = dialled.deflate.map(|agreed| Deflating::new(self.codecs.clone(), agreed, MESSAGE_LIMIT));
-        if deflating.is_some() {
-            self.observe(Event::Compressed { conn, at });
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "there are never 65,536 groups")]
-        let link = Rc::new(RefCell::new(Link::new(conn, group as u16, dialled.stream, MESSAGE_LIMIT, rng, talk, deflating)));
-        self.links.borrow_mut()[self.local(conn)] = Some(link.clone());
-        link.borrow_mut().on_open(&self, at);
-        if let Greeting::Expected { within, .. } = settings.greeting {
-            spawn_local(give_up(self.clone(), link.clone(), conn, within));
-        }
-        link::early(&link, &self, at, &dialled.early);
-        spawn_local(Reading { shard: self, link });
-    }
-
-    fn fail(&self, conn: ConnId, cause: ConnectFailure, detail: &str) {
-        self.gauge.connect_failed();
-        self.observe(Event::ConnectFailed { conn, at: self.clock.now(), cause, detail });
-    }
-
-    /// Where this connection goes and what it asks: the same for all of a group, unless the scenario says more.
-    async fn destination(&self, conn: ConnId, group: usize, talk: Option<&Talk>) -> Result<(Target, Request), String> {
-        let connection = &self.plan.scenario.groups[group].connection;
-        let mut target = self.targets[group].clone();
-        let mut request = self.requests[group].clone();
-        if *connection == Connection::default() {
-            return Ok((target, request));
-        }
-        let vars = self.vars(conn);
-        let vars = talk.map_or(vars, |talk| Vars { captured: talk.captured(), ..vars });
-        let handshake = connection.handshake(&self.targets[group].full_url, &vars).map_err(|e| e.to_string())?;
-        let parts = Parts::parse(&handshake.url).map_err(|e| e.to_string())?;
-        if parts.host_field != target.host || parts.secure != target.is_secure() {
-            target = self.other(&parts, &handshake.url, group).await?;
-        }
-        request.path = parts.path;
-        request.host = parts.host_field;
-        for (name, value) in handshake.headers {
-            if name.eq_ignore_ascii_case("host") { request.host = value } else { request.headers.push((name, value)) }
-        }
-        Ok((target, request))
-    }
-
-    /// The target of a URL that is not the group's own; resolved once.
-    async fn other(&self, parts: &Parts, url: &str, group: usize) -> Result<Target, String> {
-        // By group, since each may trust others and go another way.
-        let key = format!("{group} {} {}", parts.secure, parts.host_field);
-        if let Some(known) = self.others.borrow().get(&key) {
-            return Ok(known.clone());
-        }
-        let trust = self.trust.get(group).cloned().unwrap_or_default();
-        let proxy = &self.plan.scenario.groups[group].connection.proxy;
-        let target = Target::resolve_through(url, &trust, proxy).await.map_err(|e| e.to_string())?;
-        self.others.borrow_mut().insert(key, target.clone());
-        Ok(target)
-    }
-
     /// The closing handshake with every client, within a limit.
     async fn close_all(&self, at: Instant) -> std::io::Result<()> {
         self.stopped.set(true);
         self.observe(Event::Phase { phase: Phase::Close, at });
         let links: Vec<_> = self.links.borrow().iter().flatten().cloned().collect();
         for (n, link) in links.iter().enumerate() {
-            link.borrow_mut().leave(self, self.clock.now());
+            let deaf = link.borrow().state() == State::Deaf;
+            if deaf {
+                link.borrow_mut().reset(self, self.clock.now())
+            } else {
+                link.borrow_mut().leave(self, self.clock.now())
+            }
             if n % 64 == 63 {
                 tokio::task::yield_now().await;
             }
@@ -479,15 +388,5 @@ impl Shard {
         }
         self.observe(Event::Phase { phase: Phase::Done, at: now });
         Ok(())
-    }
-}
-
-/// Gives a client up whose greeting does not come.
-async fn give_up(shard: Rc<Shard>, link: Rc<RefCell<Link>>, conn: ConnId, within: Span) {
-    tokio::time::sleep(within.to_std()).await;
-    if link.borrow().state() == State::Waiting {
-        let at = shard.clock.now();
-        shard.observe(Event::NotReady { conn, at, detail: &format!("the greeting did not come within {within}") });
-        link.borrow_mut().close(crate::wire::close::NORMAL, crate::event::ClosedBy::Script);
     }
 }

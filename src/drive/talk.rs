@@ -153,17 +153,21 @@ pub(super) async fn run_errands(shard: Rc<Shard>) {
         loop {
             let Some((conn, errand)) = shard.errands.borrow_mut().pop_front() else { break };
             let Some(link) = shard.link(conn) else { continue };
+            // Whoever waits must not keep the socket of a connection that is over.
+            let waiting = Rc::downgrade(&link);
             let shard = shard.clone();
             match errand {
                 Errand::Timer(span, timer) => {
                     spawn_local(async move {
                         tokio::time::sleep(span.to_std()).await;
+                        let Some(link) = waiting.upgrade() else { return };
                         link.borrow_mut().on_timer(&shard, shard.clock.now(), timer);
                     });
                 }
                 Errand::Http(request) => {
                     spawn_local(async move {
                         let answer = shard.ask(&request).await;
+                        let Some(link) = waiting.upgrade() else { return };
                         link.borrow_mut().on_http(&shard, shard.clock.now(), answer);
                     });
                 }
@@ -176,12 +180,13 @@ pub(super) async fn run_errands(shard: Rc<Shard>) {
 /// Starts a connection's timed messages. They end with it.
 fn timed(shard: &Rc<Shard>, conn: ConnId, link: &Rc<RefCell<Link>>) {
     for (reply, every) in shard.behaviour(conn).timed() {
-        let (shard, link) = (shard.clone(), link.clone());
+        let (shard, link) = (shard.clone(), Rc::downgrade(link));
         spawn_local(async move {
             let mut ticks = tokio::time::interval(every.to_std().max(std::time::Duration::from_millis(1)));
             ticks.tick().await;
             loop {
                 ticks.tick().await;
+                let Some(link) = link.upgrade() else { return };
                 if link.borrow().state() != State::Ready {
                     return;
                 }

@@ -56,6 +56,17 @@ pub enum Event<'a> {
     Compressed { conn: ConnId, at: Instant },
     /// A broadcast of the server's own arrived; `key` is its identity (a hash of its id, or of its whole content).
     Item { conn: ConnId, at: Instant, key: u64 },
+    /// A planned disruption strikes this connection: `strike` is its place among the plan's strikes. What overlaps it is contested,
+    /// and the end of the connection is not held against the server.
+    Disrupted { conn: ConnId, at: Instant, strike: u32 },
+    /// What a strike did to this connection is over: it reads again, or is cut off now. `blind`: it could not see what the server
+    /// did meanwhile, since more came than a client that does not answer takes.
+    Restored { conn: ConnId, at: Instant, strike: u32, blind: bool },
+    /// A copy stood behind the server's Close frame, where nothing may stand (RFC 6455 section 5.5.1). Told of clients that left as
+    /// planned; it is no [`Event::Copy`].
+    AfterClose { conn: ConnId, at: Instant, publisher: PublisherId, seq: Seq },
+    /// The command of a strike ended. `failed`: it could not be run, or said that it failed; `detail` says how, for people.
+    Hook { strike: u32, at: Instant, took: Span, failed: bool, detail: &'a str },
     /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
     Leaving { conn: ConnId, at: Instant },
     /// The connection ended.
@@ -89,6 +100,10 @@ impl Event<'_> {
             | Self::AlienPong { at, .. }
             | Self::Beat { at, .. }
             | Self::ServerPing { at, .. }
+            | Self::Disrupted { at, .. }
+            | Self::Hook { at, .. }
+            | Self::Restored { at, .. }
+            | Self::AfterClose { at, .. }
             | Self::Leaving { at, .. }
             | Self::Answered { at, .. }
             | Self::NoSubprotocol { at, .. }
@@ -176,6 +191,8 @@ pub enum DropCause {
     BackPressure,
     /// The run was ending.
     Ending,
+    /// The publisher was disrupted, as planned.
+    Disrupted,
 }
 
 /// Why a frame is stray.

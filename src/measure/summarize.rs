@@ -66,6 +66,7 @@ pub(crate) const fn drop_name(cause: DropCause) -> &'static str {
         DropCause::NotOpen => "not_open",
         DropCause::BackPressure => "back_pressure",
         DropCause::Ending => "ending",
+        DropCause::Disrupted => "disrupted",
     }
 }
 

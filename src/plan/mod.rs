@@ -2,6 +2,7 @@
 
 mod audience;
 mod budget;
+mod disruptions;
 mod pace;
 mod timetable;
 
@@ -12,10 +13,11 @@ use sha2::{Digest, Sha256};
 
 use crate::base::{ConnId, PublisherId, RunId, Seed, Span};
 use crate::scenario::Scenario;
-use crate::scenario::model::{Audience, ClientGroup, Pace, Target, Template, Via};
+use crate::scenario::model::{Audience, ClientGroup, Pace, Target, Template, Verb, Via};
 
 pub use audience::Division;
 pub use budget::{Budget, PhaseLoad};
+pub use disruptions::{Strike, Strikes};
 pub use pace::Instants;
 pub use timetable::{Planned, Timetable};
 
@@ -37,6 +39,9 @@ pub struct Plan {
     /// Which client is in which room.
     #[serde(skip)]
     pub division: Arc<Division>,
+    /// Who is disrupted when.
+    #[serde(skip)]
+    pub strikes: Arc<Strikes>,
 }
 
 /// Who decides when a publication leaves.
@@ -61,7 +66,8 @@ impl Plan {
         let group = scenario.publish.as_ref().and_then(|p| p.group).unwrap_or(0);
         let first_publisher = ConnId(scenario.groups.iter().take(group as usize).map(|g| g.count).sum());
         let division = Arc::new(Division::new(&scenario, seed));
-        Self { scenario, seed, run, connections, publishers, first_publisher, division }
+        let strikes = Arc::new(Strikes::new(&scenario, seed));
+        Self { scenario, seed, run, connections, publishers, first_publisher, division, strikes }
     }
 
     /// The connection publisher `p` speaks on.
@@ -225,6 +231,13 @@ impl Plan {
             http.url = Template::literal("http://target/");
         }
         Sha256::digest(scenario.to_toml()).iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// A strike by its place among all, and what it does; `None` when there is no such strike.
+    #[must_use]
+    pub fn strike(&self, nth: u32) -> Option<(&Strike, &Verb)> {
+        let strike = self.strikes.as_slice().get(nth as usize)?;
+        self.scenario.disrupt.get(usize::from(strike.disruption)).map(|disruption| (strike, &disruption.verb))
     }
 
     /// What the run needs: sockets, ports, descriptors, memory; and what it will do in numbers.

@@ -8,6 +8,7 @@ pub mod body;
 mod capture;
 mod connection;
 pub mod dialect;
+pub mod disrupt;
 mod error;
 pub mod feed;
 pub mod feeder;

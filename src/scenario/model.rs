@@ -9,6 +9,10 @@ pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
+pub use super::disrupt::{
+    BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, Malformation, RecoveryCheck, Resume,
+    StrayAfterLeaveCheck, Verb, Which,
+};
 pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
@@ -43,6 +47,8 @@ pub struct Scenario {
     pub feeder: Option<Feeder>,
     /// Variables defined by the scenario, in order.
     pub vars: Vec<Variable>,
+    /// What is done to clients on purpose, in the order written.
+    pub disrupt: Vec<Disruption>,
 }
 
 /// A variable of `[vars]`.
@@ -321,6 +327,8 @@ pub struct Checks {
     pub publish: bool,
     /// The server's own broadcasts keep their cadence.
     pub feed: Option<FeedCheck>,
+    /// What is asked about disruptions.
+    pub disruption: DisruptionChecks,
     /// The instrument itself can be believed.
     pub instrument: InstrumentCheck,
 }

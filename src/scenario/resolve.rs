@@ -3,6 +3,7 @@
 mod behaviour;
 mod checks;
 mod clients;
+mod disrupt;
 mod feed;
 mod language;
 mod publish;
@@ -155,7 +156,9 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     let (publish, feed) = publish::resolve(document, &groups, &mut dialect, &names, r)?;
     feed::target(document, &target, feed.is_some(), r);
     let phases = phases(document, publish.is_some() || feed.is_some(), r)?;
-    let (checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
+    let (mut checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
+    let disrupt;
+    (disrupt, checks.disruption) = disrupt::resolve(document, &groups, publish.as_ref(), &phases, r)?;
     publish::doubts(document, &phases, r);
     let rooms = behaviour::rooms(document, clients, rows.as_ref(), r);
     let feeder = behaviour::feeder(document, rows, clients, r);
@@ -174,6 +177,7 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
         rooms,
         feeder,
         vars,
+        disrupt,
     };
     if let Some(around) = around {
         for name in scenario.env_names() {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 mod checks;
+mod disrupt;
 pub(super) mod session;
 
 use super::error::nearest;
@@ -14,6 +15,7 @@ use session::connected;
 
 pub use checks::metric_name;
 pub(super) use checks::{Checks, Delivery, Heartbeat, Instrument, METRICS, Order, Pong};
+pub(super) use disrupt::{BackOffTable, DeadPeer, Disrupt, Isolation, Recovery, Resumes, StrayAfterLeave, Verbs};
 
 table! {
     /// A wsbench scenario: whom to test, with how many clients, what they publish, and what is asked of the server.
@@ -52,6 +54,8 @@ table! {
         publish: Publish,
         /// How long each phase lasts.
         phases: Phases,
+        /// What is done to some of the clients on purpose, while the others go on.
+        disrupt: OneOrMany<Disrupt>,
         /// What is asked of the server. Checks that cost nothing are on by themselves.
         checks: Checks,
     }

@@ -1,5 +1,6 @@
 //! The language as a user meets it: what is accepted, what is refused and in which words, and the round trip.
 
+mod disrupt;
 mod language;
 mod round_trip;
 

@@ -1,6 +1,7 @@
 //! The scenario as resolved, as TOML: every default written out, and it reads back to an equal scenario. This is
 //! `results/scenario.toml`, and what workers of a run over several processes are given.
 
+mod disrupt;
 mod session;
 
 use serde_json::json;
@@ -52,6 +53,9 @@ impl Scenario {
             document.insert("publish".into(), Value::Table(out));
         }
         document.insert("phases".into(), phases(&self.phases));
+        if !self.disrupt.is_empty() {
+            document.insert("disrupt".into(), disrupt::disruptions(&self.disrupt, &self.groups));
+        }
         document.insert("checks".into(), self.checks());
         document.to_string()
     }
@@ -227,6 +231,7 @@ impl Scenario {
             Value::Table(connect)
         });
         out.insert("connect".into(), connect);
+        disrupt::checks(&mut out, &self.disrupt, &checks.disruption, self.publish.is_some());
         let instrument = &checks.instrument;
         let limits = [
             ("late_send", time(instrument.late_send)),

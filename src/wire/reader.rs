@@ -92,10 +92,14 @@ pub struct Reader {
     /// The fragments so far of a message whose last one has not come.
     message: Option<Box<Fragments>>,
     limit: u32,
-    closed: bool,
+    /// Of what was fed last, so many bytes stood behind the Close frame; [`OPEN`] while there was none.
+    behind: u32,
     /// Whether RSV1 has the meaning of RFC 7692.
     deflate: bool,
 }
+
+/// No Close frame yet.
+const OPEN: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Fragments {
@@ -118,19 +122,29 @@ impl Reader {
     /// A reader that refuses frames and messages of more than `limit` bytes.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { cut: Vec::new(), message: None, limit, closed: false, deflate: false }
+        Self { cut: Vec::new(), message: None, limit, behind: OPEN, deflate: false }
     }
 
     /// The same for a connection on which permessage-deflate was agreed. The limit is that of messages as they come, compressed.
     #[must_use]
     pub const fn with_deflate(limit: u32) -> Self {
-        Self { cut: Vec::new(), message: None, limit, closed: false, deflate: true }
+        Self { cut: Vec::new(), message: None, limit, behind: OPEN, deflate: true }
     }
 
     /// Bytes held back for unfinished frames and messages.
     #[must_use]
     pub fn held(&self) -> usize {
         self.cut.capacity() + self.message.as_ref().map_or(0, |m| m.bytes.capacity())
+    }
+
+    /// How many of the bytes fed last stood behind the Close frame, unread. Nothing may stand there (section 5.5.1).
+    #[must_use]
+    pub const fn behind_close(&self) -> usize {
+        if self.is_closed() { self.behind as usize } else { 0 }
+    }
+
+    const fn is_closed(&self) -> bool {
+        self.behind != OPEN
     }
 
     /// Takes what was read and hands every message that is now complete to `on`, in order.
@@ -145,14 +159,16 @@ impl Reader {
         if !self.cut.is_empty() {
             bytes = self.complete_cut(bytes, &mut on)?;
         }
-        while !self.closed
+        while !self.is_closed()
             && let Some(header) = self.header(bytes)?
         {
             let Some(payload) = bytes.get(header.head..header.head + header.payload) else { break };
             bytes = &bytes[header.head + header.payload..];
             self.frame(&header, payload, &mut on)?;
         }
-        if !bytes.is_empty() && !self.closed {
+        if self.is_closed() {
+            self.behind = u32::try_from(bytes.len()).map_or(OPEN - 1, |n| n.min(OPEN - 1));
+        } else if !bytes.is_empty() {
             self.cut.extend_from_slice(bytes);
         }
         Ok(())
@@ -164,7 +180,7 @@ impl Reader {
     where
         F: FnMut(Message<'_>) -> Result<(), Violation>,
     {
-        while !bytes.is_empty() && !self.closed {
+        while !bytes.is_empty() && !self.is_closed() {
             let want = match self.header(&self.cut)? {
                 Some(header) => header.head + header.payload,
                 None => header_len(&self.cut),
@@ -253,7 +269,7 @@ impl Reader {
             Opcode::Ping => on(Message::Ping(payload)),
             Opcode::Pong => on(Message::Pong(payload)),
             Opcode::Close => {
-                self.closed = true;
+                self.behind = 0;
                 let (code, reason) = close_payload(payload)?;
                 on(Message::Close(code, reason))
             }
@@ -423,6 +439,11 @@ mod tests {
         let bytes = [frame(0x88, &[3, 0xe8, b'o', b'k']), frame(0x81, b"late")].concat();
         assert_eq!(read(&[&bytes], 1000), [Seen::Close(Some(1000), b"ok".to_vec())]);
         assert_eq!(read(&[&frame(0x88, b"")], 1000), [Seen::Close(None, vec![])]);
+        let mut reader = Reader::new(1000);
+        for (fed, behind) in [(&bytes[..4], 0), (&bytes[4..8], 2), (&bytes[8..], bytes.len() - 8)] {
+            reader.feed(fed, |_| Ok(())).expect("what is not read is no violation");
+            assert_eq!(reader.behind_close(), behind);
+        }
     }
 
     #[test]

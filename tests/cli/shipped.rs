@@ -15,7 +15,7 @@ fn shipped() -> Vec<PathBuf> {
 #[test]
 fn every_shipped_scenario_plans_and_is_a_lesson() {
     let files = shipped();
-    for name in ["broadcast", "heartbeat", "ping-pong", "chat", "burst", "fan-out-latency", "smoke"] {
+    for name in ["broadcast", "heartbeat", "ping-pong", "chat", "burst", "fan-out-latency", "reconnect", "slow-reader", "smoke"] {
         assert!(files.iter().any(|file| file.file_stem().is_some_and(|stem| stem == name)), "{name}.toml is shipped");
     }
     for file in files {

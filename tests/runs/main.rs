@@ -1,10 +1,13 @@
 //! Whole runs through the binary: what it concludes, what it writes, and how it takes an environment that is against it.
 
+mod disrupt;
 mod environment;
 mod feeds;
+mod herd;
 mod on_the_way;
 mod outcomes;
 mod outputs;
+mod restart;
 mod served;
 
 use std::io::{BufRead as _, BufReader};

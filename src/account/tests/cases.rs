@@ -201,7 +201,7 @@ fn a_client_that_comes_back_begins_new_books() {
     let account = history.account();
     assert_eq!(fates(&account), [5, 5, 0, 0, 1, 0]);
     assert!(account.books_balance());
-    assert_eq!((account.connections.opened, account.connections.left), (3, 1));
+    assert_eq!((account.connections.opened, account.connections.returned, account.connections.left), (2, 1, 1));
 }
 
 #[test]

@@ -132,6 +132,9 @@ impl Fold {
             | Event::AlienPong { conn, .. }
             | Event::Beat { conn, .. }
             | Event::ServerPing { conn, .. }
+            | Event::Disrupted { conn, .. }
+            | Event::Restored { conn, .. }
+            | Event::AfterClose { conn, .. }
             | Event::Leaving { conn, .. }
             | Event::NoSubprotocol { conn, .. }
             | Event::Compressed { conn, .. }
@@ -140,7 +143,7 @@ impl Fold {
             Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {
                 publisher.0 < self.plan.publishers && own(self.plan.connection_of(publisher))
             }
-            Event::Phase { .. } | Event::Health { .. } | Event::Interrupted { .. } => true,
+            Event::Phase { .. } | Event::Health { .. } | Event::Hook { .. } | Event::Interrupted { .. } => true,
         }
     }
 

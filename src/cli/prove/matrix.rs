@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub(super) count: Option<Count>,
     /// Why just these.
     pub(super) because: &'static str,
-    /// What the server does while it lies.
+    /// What goes on meanwhile.
     pub(super) load: Load,
 }
 
@@ -26,8 +26,17 @@ pub(super) struct Row {
 pub(super) enum Load {
     /// The clients publish, and the server relays.
     Relay,
+    /// The same while clients leave and come back.
+    Churned,
     /// Nobody publishes: the server broadcasts by itself.
     Feed,
+}
+
+impl Row {
+    /// The fault, and whether clients are disrupted meanwhile.
+    pub(super) fn name(&self) -> String {
+        if self.load == Load::Churned { format!("{} + churn", self.fault) } else { self.fault.to_owned() }
+    }
 }
 
 const fn row(fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
@@ -37,6 +46,24 @@ const fn row(fault: &'static str, trips: &'static [&'static str], count: Option<
 const fn feed(fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
     Row { fault, trips, count, because, load: Load::Feed }
 }
+
+/// Clients leave and come back while the fault is committed.
+const fn churned(fault: &'static str, trips: &'static [&'static str], because: &'static str) -> Row {
+    Row { fault, trips, count: None, because, load: Load::Churned }
+}
+
+/// Two clients a second leave with a closing handshake, and come back a third of a second later; nothing is to be replayed to them.
+pub(super) const CHURN: &str = r#"
+[checks.recovery]
+within = "1s"
+[checks]
+resume = "nothing"
+[[disrupt]]
+verb = "churn"
+at = "500ms"
+rate = "2/s"
+for = "300ms"
+"#;
 
 const MISSING: Option<Count> = Some(|s| s.copies.missing);
 const DUPLICATE: Option<Count> = Some(|s| s.copies.duplicate);
@@ -106,6 +133,9 @@ pub(super) const MATRIX: &[Row] = &[
     row("rsv,clients=3,from=3s", &["survival"], None, "RFC 6455 5.2: we must fail the connection"),
     row("bad-utf8,clients=3,from=3s", &["survival"], None, "RFC 6455 8.1: we must fail the connection"),
     row("oversize,clients=3,from=3s", &["survival"], None, "a frame nobody can take"),
+    churned("refuse=503,from=2500ms", &["recovery"], "who left is not let in again"),
+    churned("replay=1000", &["resume"], "who comes back is sent what it missed, and nobody promised that"),
+    churned("after-close", &["stray_after_leave"], "RFC 6455 5.5.1: nothing stands behind a Close frame"),
     row("fragmented-control,clients=3,from=3s", &["survival"], None, "RFC 6455 5.5: we must fail the connection"),
     feed("drop,every=3,clients=3,from=2s,until=6s", &["delivery"], MISSING, "what the others got of the feed, this one did not"),
     feed("drop-forever,clients=5,from=2500ms", &["delivery"], None, "one client goes deaf to the feed"),
@@ -124,8 +154,6 @@ pub(super) const MATRIX: &[Row] = &[
 /// Faults without a row, and why.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("wrong-room", "needs an audience smaller than everyone: proved by the sender-excluded test of the command line"),
-    ("replay", "needs a client that joins late"),
-    ("after-close", "what stands behind a Close frame is not read (RFC 6455 5.5.1), so there is nothing to judge"),
     ("swap", "an exchange of halves shows as damage of both copies: judged with flip"),
     ("batch", "two payloads in one message: proved by the dialect tests, where batching can be described"),
     ("beat-early", "the first beat cannot be early enough for a tolerance that a busy machine can keep"),

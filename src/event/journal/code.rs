@@ -52,6 +52,10 @@ pub(super) mod head {
     pub(in super::super) const NO_SUBPROTOCOL: u8 = 26;
     pub(in super::super) const ITEM: u8 = 27;
     pub(in super::super) const COMPRESSED: u8 = 28;
+    pub(in super::super) const DISRUPTED: u8 = 29;
+    pub(in super::super) const RESTORED: u8 = 30;
+    pub(in super::super) const AFTER_CLOSE: u8 = 31;
+    pub(in super::super) const HOOK: u8 = 32;
 }
 
 /// A part of an event with a number.
@@ -75,7 +79,7 @@ macro_rules! numbered {
 }
 
 numbered!(Phase: Ramp = 0, WarmUp = 1, Steady = 2, Drain = 3, Close = 4, Done = 5);
-numbered!(DropCause: NotOpen = 0, BackPressure = 1, Ending = 2);
+numbered!(DropCause: NotOpen = 0, BackPressure = 1, Ending = 2, Disrupted = 3);
 numbered!(StrayKind: Unexpected = 0, OtherRun = 1, OtherRoom = 2, Echo = 3, Unknown = 4, Unreadable = 5);
 numbered!(ClosedBy: Us = 0, Server = 1, Network = 2, Violation = 3, Script = 4);
 

@@ -159,6 +159,10 @@ impl<'a> Decoder<'a, '_> {
                 let took = Span::from_nanos(self.rest.number()?);
                 Event::Answered { publisher, seq, at, status, took, detail: self.rest.text()? }
             }
+            head::HOOK => {
+                let (strike, took) = (self.rest.small()?, Span::from_nanos(self.rest.number()?));
+                Event::Hook { strike, at, took, failed: self.rest.byte()? != 0, detail: self.rest.text()? }
+            }
             head::INTERRUPTED => Event::Interrupted { at, detail: self.rest.text()? },
             _ => {
                 let conn = self.conn(head)?;
@@ -189,6 +193,9 @@ impl<'a> Decoder<'a, '_> {
             head::ALIEN_PONG => Event::AlienPong { conn, at, sample: self.rest.bytes()? },
             head::BEAT => Event::Beat { conn, at },
             head::SERVER_PING => Event::ServerPing { conn, at },
+            head::RESTORED => Event::Restored { conn, at, strike: self.rest.small()?, blind: self.rest.byte()? != 0 },
+            head::AFTER_CLOSE => Event::AfterClose { conn, at, publisher: PublisherId(self.rest.small()?), seq: Seq(self.rest.small()?) },
+            head::DISRUPTED => Event::Disrupted { conn, at, strike: self.rest.small()? },
             head::LEAVING => Event::Leaving { conn, at },
             head::NO_SUBPROTOCOL => Event::NoSubprotocol { conn, at },
             head::COMPRESSED => Event::Compressed { conn, at },

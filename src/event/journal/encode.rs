@@ -187,6 +187,27 @@ impl Encoder {
             }
             Event::Beat { conn, at } => self.on(head::BEAT, at, conn),
             Event::ServerPing { conn, at } => self.on(head::SERVER_PING, at, conn),
+            Event::Hook { strike, at, took, failed, detail } => {
+                self.head(head::HOOK, at);
+                put(&mut self.rest, strike.into());
+                put(&mut self.rest, took.as_nanos());
+                self.rest.push(failed.into());
+                self.text(detail);
+            }
+            Event::Restored { conn, at, strike, blind } => {
+                self.on(head::RESTORED, at, conn);
+                put(&mut self.rest, strike.into());
+                self.rest.push(blind.into());
+            }
+            Event::AfterClose { conn, at, publisher, seq } => {
+                self.on(head::AFTER_CLOSE, at, conn);
+                put(&mut self.rest, publisher.0.into());
+                put(&mut self.rest, seq.0.into());
+            }
+            Event::Disrupted { conn, at, strike } => {
+                self.on(head::DISRUPTED, at, conn);
+                put(&mut self.rest, strike.into());
+            }
             Event::Leaving { conn, at } => self.on(head::LEAVING, at, conn),
             Event::NoSubprotocol { conn, at } => self.on(head::NO_SUBPROTOCOL, at, conn),
             Event::Compressed { conn, at } => self.on(head::COMPRESSED, at, conn),

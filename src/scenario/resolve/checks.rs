@@ -2,8 +2,8 @@
 
 use super::super::error::At;
 use super::super::model::{
-    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FirstBeat, HeartbeatCheck, InstrumentCheck, LatencyLimit,
-    Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
+    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, DisruptionChecks, FirstBeat, HeartbeatCheck, InstrumentCheck,
+    LatencyLimit, Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
 use super::super::schema;
 use super::super::template::Names;
@@ -61,6 +61,7 @@ pub(super) fn resolve(
         subprotocol: asked(&typed.subprotocol, offered, "no group of clients offers a subprotocol", r),
         publish: asked(&typed.publish, over_http, "publications do not go over http", r),
         feed: feed::check(typed, feeds, r)?,
+        disruption: DisruptionChecks::default(),
         instrument: instrument(typed, r),
     };
     Some((checks, beat))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::node::{Kind, Node};
 use super::super::typed::{Keys, Reader, Share, Spot, Toggle, Typed, table, unknown_key};
-use super::{Match, session};
+use super::{DeadPeer, Isolation, Match, Recovery, Resumes, StrayAfterLeave, Word, session};
 use crate::base::Span;
 use crate::scenario::model::Metric;
 
@@ -37,6 +37,17 @@ table! {
         publish: bool,
         /// The server's own broadcasts keep their cadence. With publish.via = "server".
         feed: Feed,
+        /// Clients that were away come back in time. On when a disruption lets any.
+        recovery: Toggle<Recovery>,
+        /// Clients that nothing is done to do not notice what is done to the others. On when clients become slow or
+        /// half-open or break the protocol while anything is published.
+        isolation: Toggle<Isolation>,
+        /// The server notices half-open clients in time.
+        dead_peer: DeadPeer,
+        /// Clients that have left are sent nothing more. On when a disruption lets clients leave by a closing handshake.
+        stray_after_leave: Toggle<StrayAfterLeave>,
+        /// What was published while a client was away is replayed to it ("replayed"), or never comes ("nothing").
+        resume: Word<Resumes>,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
     }
@@ -79,7 +90,7 @@ table! {
         tolerance: Span,
         /// When the first beat is due: one "period" after opening (default), or at "any" time within it, where one timer of the
         /// server's beats for all.
-        first: super::Word<session::FirstBeats>,
+        first: Word<session::FirstBeats>,
     }
 }
 

@@ -275,6 +275,7 @@ fn checks() -> impl Strategy<Value = Checks> {
             subprotocol: false,
             publish: false,
             feed: None,
+            disruption: DisruptionChecks::default(),
             instrument: InstrumentCheck { late_send, max_late_share, max_loop_lag },
         },
     )
@@ -349,7 +350,22 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
             let beat = checks.heartbeat.as_ref().map(|h| h.beat.clone()).or(looks.map(Beat::Message));
             let drain = checks.delivery.map_or(drain, |d| drain.max(d.within));
             let phases = Phases { warm_up, steady, drain, ramp_limit };
-            Scenario { name, description, target, groups, publish, phases, checks, dialect, feed, beat, rooms, feeder, vars }
+            Scenario {
+                name,
+                description,
+                target,
+                groups,
+                publish,
+                phases,
+                checks,
+                dialect,
+                feed,
+                beat,
+                rooms,
+                feeder,
+                vars,
+                disrupt: Vec::new(),
+            }
         },
     )
 }

@@ -75,6 +75,15 @@ impl<'p> Story<'p> {
             Event::Greeting { conn, at, text } if conn == self.conn => self.line(at, Way::In, "greeting", &shown(text)),
             Event::Ready { conn, at } if conn == self.conn => self.line(at, Way::Here, "is a member", ""),
             Event::NotReady { conn, at, detail } if conn == self.conn => self.line(at, Way::Here, "never a member", &escape(detail)),
+            Event::Restored { conn, at, .. } if conn == self.conn => self.line(at, Way::Here, "is left alone again", ""),
+            Event::AfterClose { conn, at, publisher, seq } if conn == self.conn => {
+                self.line(at, Way::In, &format!("{publisher}#{seq}"), "behind the server's Close frame");
+            }
+            Event::Disrupted { conn, at, strike } if conn == self.conn => {
+                let strike = self.plan.strikes.as_slice().get(strike as usize);
+                let verb = strike.and_then(|s| self.plan.scenario.disrupt.get(usize::from(s.disruption))).map_or("", |d| d.verb.name());
+                self.line(at, Way::Here, "is disrupted", verb);
+            }
             Event::Leaving { conn, at } if conn == self.conn => self.line(at, Way::Here, "leaves", ""),
             Event::Closed { conn, at, closure, detail } if conn == self.conn => {
                 let way = if closure.by == ClosedBy::Us { Way::Here } else { Way::In };
