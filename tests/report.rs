@@ -92,7 +92,7 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
         report::tap::render(&report),
         report::hdr::hlog(&report),
         report::html::render(&report),
-        report::html::several(&[report.clone(), report.clone()]),
+        report::html::several(&[report.clone(), report.clone()], None),
         report::several::text(&[report.clone(), report.clone()], &Style::default()),
         report::several::markdown(&[report.clone(), report.clone()]),
     ] {
@@ -116,7 +116,7 @@ fn machine_readable_reports() {
     golden("mixed.hgrm", &report::hdr::hgrm(&report.summary.latency[&Metric::Delivery]));
     golden("good.github.txt", &report::github::render(&fixture::good()));
     golden("mixed.html", &report::html::render(&report));
-    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()]));
+    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()], None));
     golden("silent.html", &report::html::render(&fixture::silent()));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));

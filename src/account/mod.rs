@@ -13,6 +13,7 @@ mod copies;
 pub(crate) mod history;
 mod ledger;
 mod limits;
+mod live;
 mod lives;
 mod pings;
 mod progress;
@@ -34,6 +35,7 @@ pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted}
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
 pub use ledger::{Ledger, stray_name};
+pub use live::{BOUNDS_NS, Buckets, LATENCIES, Live};
 pub use lives::Connections;
 pub use pings::Pings;
 pub use progress::Progress;

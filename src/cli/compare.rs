@@ -1,7 +1,6 @@
 //! `wsbench compare`: a run, or several, against a baseline.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -68,7 +67,7 @@ pub fn run(args: &Args, style: &Style) -> Exit {
 }
 
 fn judge(args: &Args, style: &Style) -> Result<Exit, Stopped> {
-    let (base, new) = (runs(&args.base)?, runs(&args.new)?);
+    let (base, new) = (read(&args.base)?, read(&args.new)?);
     let comparison = compare(&base, &new, args.fail_on_regression).map_err(Stopped::usage)?;
     write(args.output.as_deref(), &render(args.format, style, &comparison, (&base, &new)))?;
     Ok(exit_of(comparison.verdict))
@@ -82,21 +81,6 @@ fn render(format: Format, style: &Style, comparison: &Comparison, (base, new): (
         Format::Html => html::comparison(comparison, base, new),
         Format::Github => compare::github(comparison),
     }
-}
-
-/// One report, or the repeats in a directory: its own `report.json` and those of its directories, in the order of their names.
-pub(super) fn runs(path: &Path) -> Result<Vec<Report>, Stopped> {
-    if !path.is_dir() || path.join("report.json").exists() {
-        return Ok(vec![read(path)?]);
-    }
-    let entries = fs::read_dir(path).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", path.display())))?;
-    let mut repeats: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path().join("report.json"))).filter(|file| file.exists()).collect();
-    repeats.sort();
-    if repeats.is_empty() {
-        return Err(Stopped::usage(format!("there is no report.json in {} or in its directories", path.display())));
-    }
-    repeats.iter().map(|file| read(file)).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +98,7 @@ mod tests {
     #[test]
     fn an_empty_directory_says_what_was_looked_for() {
         let directory = tempfile::tempdir().expect("a directory");
-        let failure = runs(directory.path()).expect_err("nothing there");
+        let failure = read(directory.path()).expect_err("nothing there");
         assert!(failure.message.contains("report.json"), "{}", failure.message);
     }
 }

@@ -12,6 +12,7 @@
 //!   pacer.rs     publications and pings on their planned instants
 //! crew.rs      the shards of a run, in this process or in workers, told and heard alike
 //!   worker.rs    a worker process: shards behind a pair of pipes
+//!   live.rs      samples of all of them for live metrics
 //! ```
 
 mod alarm;
@@ -25,6 +26,7 @@ pub mod host;
 mod http;
 pub mod limits;
 mod link;
+mod live;
 mod pacer;
 mod pipe;
 mod run;
@@ -39,5 +41,6 @@ pub mod worker;
 
 pub use classify::{Expectations, Kind};
 pub use gauge::Progress;
+pub use live::{Live, Sample};
 pub use run::{Cost, DriveError, Options, Outcome, Stop, run};
 pub use target::Target;

@@ -171,6 +171,7 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
         folder: std::path::PathBuf::new(),
         server_inside: true,
         journal: None,
+        live: None,
     };
     let (_stop, stop) = watch::channel(false);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |_| {}).await.map_err(Stopped::environment)?;

@@ -4,21 +4,26 @@ use std::fmt::Write as _;
 
 use super::chart::{Chart, Kind, Series};
 use super::charts::percentiles;
+use super::comparison::changes;
 use super::page::{Page, badge, text};
 use super::scale::Scale;
 use crate::check::Outcome;
 use crate::report::Report;
+use crate::report::compare::Comparison;
+use crate::report::repeats;
 use crate::report::several::{Table, checks, figures, names};
 use crate::report::text::outcome_word;
 use crate::scenario::model::Metric;
 
-/// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run.
+/// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run; of repeats what varies
+/// between them; of runs that were compared with a baseline what changed.
 #[must_use]
-pub fn render(reports: &[Report]) -> String {
+pub fn render(reports: &[Report], comparison: Option<&Comparison>) -> String {
     let title = format!("{} runs", reports.len());
     let mut page = Page::new(&format!("wsbench: {title}"));
     let names = names(reports);
-    let worst = reports.iter().map(|report| report.verdict).max().unwrap_or(Outcome::Inconclusive);
+    let verdicts = reports.iter().map(|report| report.verdict).chain(comparison.map(|comparison| comparison.verdict));
+    let worst = verdicts.max().unwrap_or(Outcome::Inconclusive);
     page.raw(&format!(
         "<header class=\"verdict {}\"><h1>{}<span class=\"what\">{title}, the worst counts</span></h1></header>\n",
         outcome_word(worst),
@@ -26,6 +31,16 @@ pub fn render(reports: &[Report]) -> String {
     ));
     page.section("runs", "Runs", |page| page.raw(&runs(reports, &names)));
     page.section("checks", "Checks", |page| page.raw(&table(&checks(reports), &names)));
+    if let Some(comparison) = comparison {
+        page.section("changes", "Against the baseline", |page| {
+            page.raw(&changes(comparison));
+            page.raw(&format!("<p class=\"hint\">{}</p>\n", text(&comparison.method)));
+        });
+    }
+    if repeats::are_repeats(reports) {
+        let columns = repeats::BETWEEN.map(str::to_owned);
+        page.section("between", "Between runs", |page| page.raw(&table(&repeats::between(reports), &columns)));
+    }
     page.section("figures", "Figures", |page| page.raw(&table(&figures(reports), &names)));
     page.section("charts", "The runs", |page| {
         page.raw("<div class=\"grid\">\n");
