@@ -64,6 +64,7 @@ fn read_ours<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<V
             seen.push(match message {
                 Message::Text(bytes) => Seen::Text(bytes.to_vec()),
                 Message::Binary(bytes) => Seen::Binary(bytes.to_vec()),
+                Message::Deflated { .. } => unreachable!("never agreed to"),
                 Message::Ping(bytes) => Seen::Ping(bytes.to_vec()),
                 Message::Pong(bytes) => Seen::Pong(bytes.to_vec()),
                 Message::Close(code, _) => Seen::Close(code),
@@ -159,6 +160,7 @@ pub(crate) fn handshake(bytes: &[u8]) {
         host: "example.com".into(),
         headers: Vec::new(),
         subprotocols: vec!["chat".into(), "superchat".into()],
+        deflate: true,
     };
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     let whole = request.judge(key, bytes);

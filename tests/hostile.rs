@@ -114,7 +114,7 @@ fn mutate(rng: &mut Rng, mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// Reads a conversation as a connection does, in pieces; how many messages came.
 fn read(rng: &mut Rng, conversation: &[u8]) -> u64 {
-    let request = Request { path: "/".into(), host: "h".into(), headers: Vec::new(), subprotocols: Vec::new() };
+    let request = Request { path: "/".into(), host: "h".into(), headers: Vec::new(), subprotocols: Vec::new(), deflate: false };
     let mut head = Vec::new();
     let mut reader = None;
     let mut rest = conversation;

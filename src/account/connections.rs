@@ -34,6 +34,7 @@ impl Ledger {
                 self.lives.sums.unchosen += 1;
                 self.lives.sums.unchosen_sightings.note(at, Some(conn), None, || "opened with none of the subprotocols offered".into());
             }
+            Event::Compressed { .. } => self.lives.sums.compressed += 1,
             Event::NotReady { at, detail, .. } => self.lives.not_ready(conn, at, detail),
             Event::Leaving { at, .. } => {
                 self.lives.sums.left += 1;
@@ -163,6 +164,7 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::NotReady { conn, .. }
         | Event::Leaving { conn, .. }
         | Event::NoSubprotocol { conn, .. }
+        | Event::Compressed { conn, .. }
         | Event::Item { conn, .. }
         | Event::Stray { conn, .. }
         | Event::PingSent { conn, .. }

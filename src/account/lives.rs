@@ -50,6 +50,8 @@ pub struct Connections {
     pub offering: u64,
     /// … of which so many were given none of them.
     pub unchosen: u64,
+    /// Agreed on permessage-deflate.
+    pub compressed: u64,
     /// Connections that were given none of the subprotocols offered.
     pub unchosen_sightings: Sightings,
     /// Failed attempts.
@@ -102,6 +104,7 @@ impl Connections {
         };
         self.offering += other.offering;
         self.unchosen += other.unchosen;
+        self.compressed += other.compressed;
         self.unchosen_sightings.merge(other.unchosen_sightings);
         self.failures.merge(other.failures);
         self.unready.merge(other.unready);
@@ -249,6 +252,7 @@ fn failure_name(cause: ConnectFailure) -> String {
         ConnectFailure::BadAccept => "bad_accept".into(),
         ConnectFailure::Tls => "tls".into(),
         ConnectFailure::LocalLimit => "local_limit".into(),
+        ConnectFailure::Proxy => "proxy".into(),
         ConnectFailure::Io => "io".into(),
     }
 }

@@ -62,6 +62,7 @@ fn hint(evidence: &Evidence<'_>) -> Option<String> {
     let text = match cause.as_str() {
         "refused" => "Nothing listens at the target, or its backlog is full.",
         "bad_accept" => "`Sec-WebSocket-Accept` does not answer the key sent (RFC 6455 section 4.2.2).",
+        "proxy" => "The proxy on the way did not open a tunnel: its answer is in the witnesses.",
         "bad_upgrade" => "The 101 answer is no WebSocket handshake: a header is missing, wrong or was not asked for.",
         "http_401" | "http_403" => "The server wants credentials: send them with `headers`.",
         "http_404" => "There is no WebSocket at this path.",

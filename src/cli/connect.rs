@@ -151,7 +151,7 @@ pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Res
     }
     let host = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("host")).map(|at| headers.remove(at).1);
     let host = host.unwrap_or_else(|| target.host.clone());
-    let request = Request { path: target.path.clone(), host, headers, subprotocols: args.subprotocol.clone() };
+    let request = Request { path: target.path.clone(), host, headers, subprotocols: args.subprotocol.clone(), deflate: false };
     let mut why = String::new();
     for address in &target.addresses {
         match dial(&target, *address, None, &request, rng, args.timeout.to_std()).await {
@@ -330,6 +330,8 @@ impl Talk {
                 check_text(bytes)?;
             }
             Message::Binary(bytes) => self.show(false, "binary", bytes.len(), &hex(bytes)),
+            // Never offered here, so that the reader refuses it.
+            Message::Deflated { .. } => return Err(Violation::ReservedBit),
             Message::Ping(bytes) => {
                 self.show(false, "ping", bytes.len(), &text(bytes));
                 if !self.closing {

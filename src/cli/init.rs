@@ -166,7 +166,7 @@ impl Client {
                         pings.push(bytes.to_vec());
                         (Kind::Ping, bytes)
                     }
-                    Message::Pong(_) => return Ok(()),
+                    Message::Pong(_) | Message::Deflated { .. } => return Ok(()),
                     Message::Close(_, reason) => (Kind::Close, reason),
                 };
                 heard.push(Heard { at, kind, text: String::from_utf8_lossy(bytes).into_owned() });

@@ -223,6 +223,7 @@ fn unreachable(report: &Report) -> Stopped {
         "refused" => "nothing listens there: is the server running, is the port right?",
         "timeout" => "nobody answers: is the address right, is a firewall in between?",
         "tls" => "give the certificate's authority with `--ca FILE`, or do without verification with `--insecure`",
+        "proxy" => "the proxy on the way refused: see `proxy` of the scenario, or the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY",
         "bad_accept" | "bad_upgrade" => "whatever answers there does not speak WebSocket (RFC 6455 section 4.2.2)",
         "local_limit" => "this machine's own limit was reached, not the server's",
         cause if cause.starts_with("http") => "it answers plain HTTP: is the path right, does it want a header or a token?",
@@ -253,21 +254,12 @@ fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
         drive::target::Parts::parse(url).map_err(Stopped::usage)?;
         reading.scenario.set_url(url).map_err(|e| Stopped::usage(format!("--url: {e}")))?;
     }
-    unbuilt(&reading.scenario)?;
     Ok(reading.scenario)
 }
 
-/// What the language can say and the engine cannot do yet: refused, since a key that is read and ignored would be a lie.
-fn unbuilt(scenario: &Scenario) -> Result<(), Stopped> {
-    for group in &scenario.groups {
-        let key = match (&group.connection.proxy, group.connection.deflate) {
-            (model::Proxy::None, false) => continue,
-            (model::Proxy::None, true) => "deflate",
-            _ => "proxy",
-        };
-        return Err(Stopped::usage(format!("`{key}` of the clients `{}` is not built yet: leave it out", group.name)));
-    }
-    Ok(())
+/// The built-in server as the scenario wants it: it takes compression where clients offer it.
+fn inside(scenario: &Scenario) -> ServerConfig {
+    ServerConfig { deflate: scenario.groups.iter().any(|group| group.connection.deflate), ..ServerConfig::on_free_port() }
 }
 
 fn seed(args: &RunArgs) -> Seed {
@@ -297,14 +289,14 @@ async fn drive(
     };
     let needs = needs(plan, workers, built_in);
     limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
-    let server = if built_in { Some(reference_server::spawn(ServerConfig::on_free_port()).map_err(Stopped::environment)?) } else { None };
+    let server = if built_in { Some(reference_server::spawn(inside(&plan.scenario)).map_err(Stopped::environment)?) } else { None };
     let url = match (&server, &plan.scenario.target) {
         (Some(server), _) => server.url().to_owned(),
         (None, model::Target::Url(url)) => url.clone(),
         (None, model::Target::BuiltIn) => return Err(Stopped::environment("the built-in server is gone")),
     };
     let urls = urls(args, plan, &url);
-    let targets = resolve(&urls).await?;
+    let targets = resolve(&urls, plan).await?;
     let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets[0], plan.connections);
     let preflight = limits::preflight(needs, plan.connections, &sources, &targets).map_err(Stopped::environment)?;
     announce(args, plan, &url, built_in, &preflight);
@@ -363,10 +355,10 @@ fn urls(args: &RunArgs, plan: &Plan, url: &str) -> Vec<(String, Trust)> {
     plan.scenario.groups.iter().map(|group| (url.to_owned(), trust(group))).collect()
 }
 
-async fn resolve(urls: &[(String, Trust)]) -> Result<Vec<Target>, Stopped> {
+async fn resolve(urls: &[(String, Trust)], plan: &Plan) -> Result<Vec<Target>, Stopped> {
     let mut targets = Vec::new();
-    for (url, trust) in urls {
-        targets.push(Target::resolve(url, trust).await.map_err(|e| match e {
+    for ((url, trust), group) in urls.iter().zip(&plan.scenario.groups) {
+        targets.push(Target::resolve_through(url, trust, &group.connection.proxy).await.map_err(|e| match e {
             drive::target::TargetError::Url { .. } => Stopped::usage(e),
             _ => Stopped::environment(e),
         })?);

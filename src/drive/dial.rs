@@ -11,7 +11,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::base::Rng;
 use crate::event::ConnectFailure;
-use crate::wire::handshake::{HandshakeError, Request, key};
+use crate::wire::deflate::Agreement;
+use crate::wire::handshake::{Accepted, HandshakeError, Request, key};
 
 use super::stream::Stream;
 use super::target::Target;
@@ -34,6 +35,8 @@ pub struct Dialled {
     pub early: Vec<u8>,
     /// The subprotocol the server chose.
     pub subprotocol: Option<String>,
+    /// What was agreed about compression.
+    pub deflate: Option<Agreement>,
 }
 
 impl Failed {
@@ -87,7 +90,13 @@ async fn attempt(
     request: &Request,
     rng: &mut Rng,
 ) -> Result<Dialled, Failed> {
-    let tcp = tcp(address, source).await.map_err(|e| Failed::io(&e))?;
+    let mut tcp = tcp(address, source).await.map_err(|e| match &target.tunnel {
+        None => Failed::io(&e),
+        Some(tunnel) => Failed::new(cause_of(&e), format!("the proxy {}:{}: {e}", tunnel.proxy.0, tunnel.proxy.1)),
+    })?;
+    if let Some(tunnel) = &target.tunnel {
+        tunnel.open(&mut tcp).await.map_err(|reason| Failed::new(ConnectFailure::Proxy, reason))?;
+    }
     let mut stream = match &target.tls {
         None => Stream::Plain(tcp),
         Some((config, name)) => {
@@ -105,11 +114,11 @@ async fn attempt(
     let key = key(random);
     stream.write_all(&request.encode(&key)).await.map_err(|e| Failed::io(&e))?;
     stream.flush().await.map_err(|e| Failed::io(&e))?;
-    let (early, subprotocol) = answer(&mut stream, request, &key).await?;
-    Ok(Dialled { stream, early, subprotocol })
+    let (early, accepted) = answer(&mut stream, request, &key).await?;
+    Ok(Dialled { stream, early, subprotocol: accepted.subprotocol, deflate: accepted.deflate })
 }
 
-async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<(Vec<u8>, Option<String>), Failed> {
+async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<(Vec<u8>, Accepted), Failed> {
     let mut head = Vec::with_capacity(1024);
     loop {
         let read = stream.read_buf(&mut head).await.map_err(|e| Failed::io(&e))?;
@@ -118,7 +127,7 @@ async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<(Ve
         }
         match request.judge(key, &head) {
             Ok(None) => {}
-            Ok(Some(accepted)) => return Ok((head.split_off(accepted.head), accepted.subprotocol)),
+            Ok(Some(accepted)) => return Ok((head.split_off(accepted.head), accepted)),
             Err(error) => return Err(Failed::new(cause_of_handshake(&error), error)),
         }
     }

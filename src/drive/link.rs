@@ -18,6 +18,7 @@ use crate::wire::close;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::reader::Reader;
 
+use super::deflating::Deflating;
 use super::session::{PING_TAG, Session, State};
 use super::shard::Shard;
 use super::stream::Stream;
@@ -49,10 +50,18 @@ pub(super) struct Io {
 }
 
 impl Link {
-    pub(super) fn new(conn: ConnId, group: u16, stream: Stream, limit: u32, mask: Rng, talk: Option<Box<Talk>>) -> Self {
+    pub(super) fn new(
+        conn: ConnId,
+        group: u16,
+        stream: Stream,
+        limit: u32,
+        mask: Rng,
+        talk: Option<Box<Talk>>,
+        deflating: Option<Deflating>,
+    ) -> Self {
         Self {
             io: Io { stream, out: Vec::new(), written: 0, waker: Waker::noop().clone(), failed: false },
-            reader: Reader::new(limit),
+            reader: if deflating.is_some() { Reader::with_deflate(limit) } else { Reader::new(limit) },
             session: Session {
                 conn,
                 state: State::Waiting,
@@ -65,6 +74,7 @@ impl Link {
                 closed_by: ClosedBy::Us,
                 talk,
                 encoder: None,
+                deflating: deflating.map(Box::new),
             },
         }
     }
@@ -182,10 +192,16 @@ impl Link {
     /// Appends a frame whose payload `write` makes; [`Link::flush`] is to follow at once.
     pub(super) fn queue_with(&mut self, opcode: Opcode, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let mask = self.session.next_mask();
-        let start = frame::begin_client(&mut self.io.out, opcode, len, mask);
-        write(&mut self.io.out);
-        debug_assert_eq!(self.io.out.len() - start, len, "the header announced another length");
-        frame::apply_mask(&mut self.io.out[start..], mask);
+        if let Some(deflating) = self.session.deflating.as_ref().filter(|_| !opcode.is_control()) {
+            let mut message = Vec::with_capacity(len);
+            write(&mut message);
+            deflating.write(&mut self.io.out, opcode, &message, mask);
+        } else {
+            let start = frame::begin_client(&mut self.io.out, opcode, len, mask);
+            write(&mut self.io.out);
+            debug_assert_eq!(self.io.out.len() - start, len, "the header announced another length");
+            frame::apply_mask(&mut self.io.out[start..], mask);
+        }
         if self.io.out.len() - self.io.written > TOGETHER {
             self.flush();
         }

@@ -13,6 +13,7 @@ use crate::wire::reader::{self, Message, Violation};
 use crate::wire::stamp::Stamp;
 
 use super::classify::Kind;
+use super::deflating::Deflating;
 use super::link::Io;
 use super::shard::Shard;
 use super::talk::{Talk, Todo};
@@ -51,6 +52,8 @@ pub(super) struct Session {
     pub(super) talk: Option<Box<Talk>>,
     /// How this connection's publications are written, where they are more than their payload.
     pub(super) encoder: Option<Box<Encoder>>,
+    /// Where compression was agreed.
+    pub(super) deflating: Option<Box<Deflating>>,
 }
 
 impl Session {
@@ -68,7 +71,11 @@ impl Session {
 
     pub(super) fn send(&mut self, io: &mut Io, bytes: &[u8], text: bool) {
         let mask = self.next_mask();
-        frame::write_client(&mut io.out, if text { Opcode::Text } else { Opcode::Binary }, bytes, mask);
+        let opcode = if text { Opcode::Text } else { Opcode::Binary };
+        match &self.deflating {
+            Some(deflating) => deflating.write(&mut io.out, opcode, bytes, mask),
+            None => frame::write_client(&mut io.out, opcode, bytes, mask),
+        }
         io.flush();
     }
 
@@ -111,6 +118,7 @@ impl Session {
         match message {
             Message::Text(bytes) => self.on_data(shard, io, at, bytes, true),
             Message::Binary(bytes) => self.on_data(shard, io, at, bytes, false),
+            Message::Deflated { text, payload } => self.on_deflated(shard, io, at, payload, text),
             Message::Ping(bytes) => {
                 if self.state != State::Closing {
                     let mask = self.next_mask();
@@ -129,6 +137,14 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// Never inlined: connections without compression have none of it in their way.
+    #[inline(never)]
+    fn on_deflated(&mut self, shard: &Shard, io: &mut Io, at: Instant, payload: &[u8], text: bool) -> Result<(), Violation> {
+        let Some(deflating) = &mut self.deflating else { return Err(Violation::ReservedBit) };
+        let message = deflating.inflate(payload)?;
+        self.on_data(shard, io, at, &message, text)
     }
 
     #[inline]

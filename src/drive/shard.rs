@@ -27,6 +27,7 @@ use crate::wire::handshake::Request;
 use super::alarm::Alarm;
 use super::classify::Expectations;
 use super::clock::Clock;
+use super::deflating::{Codecs, Deflating};
 use super::dial;
 use super::gauge::Gauge;
 use super::http::{Answer, Http};
@@ -103,6 +104,8 @@ pub(super) struct Shard {
     pub(super) expect: Expectations,
     pub(super) gauge: Arc<Gauge>,
     pub(super) buffer: RefCell<Box<[u8]>>,
+    /// Compressors and decompressors that connections share.
+    codecs: Rc<Codecs>,
     pub(super) links: RefCell<Vec<Option<Rc<RefCell<Link>>>>>,
     pub(super) slice: Slice,
     pub(super) closed_loop: bool,
@@ -183,6 +186,7 @@ impl Shard {
             host: target.host.clone(),
             headers: Vec::new(),
             subprotocols: group.subprotocols.clone(),
+            deflate: group.connection.deflate,
         });
         Ok(Self {
             expect: Expectations::new(&plan),
@@ -191,6 +195,7 @@ impl Shard {
             gauge: start.gauge.clone(),
             buffer: RefCell::new(vec![0; BUFFER].into_boxed_slice()),
             links: RefCell::new(vec![None; own as usize]),
+            codecs: Rc::default(),
             slice: Slice::default(),
             closed_loop: matches!(scenario.publish.as_ref().map(|p| &p.pace), Some(Pace::Closed { .. })),
             stopped: Cell::new(false),
@@ -390,8 +395,12 @@ impl Shard {
         if dialled.subprotocol.is_none() && !request.subprotocols.is_empty() {
             self.observe(Event::NoSubprotocol { conn, at });
         }
+        let deflating = dialled.deflate.map(|agreed| Deflating::new(self.codecs.clone(), agreed, MESSAGE_LIMIT));
+        if deflating.is_some() {
+            self.observe(Event::Compressed { conn, at });
+        }
         #[expect(clippy::cast_possible_truncation, reason = "there are never 65,536 groups")]
-        let link = Rc::new(RefCell::new(Link::new(conn, group as u16, dialled.stream, MESSAGE_LIMIT, rng, talk)));
+        let link = Rc::new(RefCell::new(Link::new(conn, group as u16, dialled.stream, MESSAGE_LIMIT, rng, talk, deflating)));
         self.links.borrow_mut()[self.local(conn)] = Some(link.clone());
         link.borrow_mut().on_open(&self, at);
         if let Greeting::Expected { within, .. } = settings.greeting {
@@ -431,12 +440,14 @@ impl Shard {
 
     /// The target of a URL that is not the group's own; resolved once.
     async fn other(&self, parts: &Parts, url: &str, group: usize) -> Result<Target, String> {
-        let key = format!("{}{}", parts.secure, parts.host_field);
+        // By group, since each may trust others and go another way.
+        let key = format!("{group} {} {}", parts.secure, parts.host_field);
         if let Some(known) = self.others.borrow().get(&key) {
             return Ok(known.clone());
         }
         let trust = self.trust.get(group).cloned().unwrap_or_default();
-        let target = Target::resolve(url, &trust).await.map_err(|e| e.to_string())?;
+        let proxy = &self.plan.scenario.groups[group].connection.proxy;
+        let target = Target::resolve_through(url, &trust, proxy).await.map_err(|e| e.to_string())?;
         self.others.borrow_mut().insert(key, target.clone());
         Ok(target)
     }

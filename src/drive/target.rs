@@ -6,6 +6,9 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
+use crate::scenario::model::Proxy;
+
+use super::proxy::Tunnel;
 pub use super::tls::{TlsError, Trust};
 
 /// Where connections go.
@@ -23,6 +26,8 @@ pub struct Target {
     pub(super) full_url: String,
     /// User and password of the URL, for basic authentication.
     pub credentials: Option<String>,
+    /// Through which proxy, where through one: then the addresses are the proxy's.
+    pub(super) tunnel: Option<Tunnel>,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
@@ -45,6 +50,9 @@ pub enum TargetError {
         /// The resolver's words.
         reason: String,
     },
+    /// The way there cannot be gone.
+    #[error("{0}")]
+    Proxy(String),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -138,11 +146,21 @@ impl Target {
     /// # Errors
     /// [`TargetError`] says which of the three failed, and why.
     pub async fn resolve(url: &str, trust: &Trust) -> Result<Self, TargetError> {
+        Self::resolve_through(url, trust, &Proxy::None).await
+    }
+
+    /// The same through a proxy; the server's name is then the proxy's to resolve.
+    ///
+    /// # Errors
+    /// As [`Target::resolve`], and [`TargetError::Proxy`].
+    pub async fn resolve_through(url: &str, trust: &Trust, proxy: &Proxy) -> Result<Self, TargetError> {
         let parts = Parts::parse(url)?;
-        let failed = |reason: String| TargetError::Resolve { host: parts.host.clone(), reason };
-        let addresses: Vec<SocketAddr> = match parts.host.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, parts.port)],
-            Err(_) => tokio::net::lookup_host((parts.host.as_str(), parts.port)).await.map_err(|e| failed(e.to_string()))?.collect(),
+        let tunnel = Tunnel::to(&parts, proxy).map_err(TargetError::Proxy)?;
+        let (host, port) = tunnel.as_ref().map_or((&parts.host, parts.port), |tunnel| (&tunnel.proxy.0, tunnel.proxy.1));
+        let failed = |reason: String| TargetError::Resolve { host: host.clone(), reason };
+        let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, port)],
+            Err(_) => tokio::net::lookup_host((host.as_str(), port)).await.map_err(|e| failed(e.to_string()))?.collect(),
         };
         if addresses.is_empty() {
             return Err(failed("the name has no address".into()));
@@ -161,6 +179,7 @@ impl Target {
             host: parts.host_field,
             path: parts.path,
             credentials: parts.credentials,
+            tunnel,
             tls,
         })
     }

@@ -165,8 +165,8 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
     let scenario = read(&orders.scenario, &orders.folder)?;
     let plan = Arc::new(Plan { run: orders.run, ..Plan::new(Arc::new(scenario), orders.seed) });
     let (mut targets, mut trusts) = (Vec::new(), Vec::new());
-    for (url, trust) in orders.urls {
-        targets.push(Target::resolve(&url, &trust).await.map_err(io::Error::other)?);
+    for ((url, trust), group) in orders.urls.into_iter().zip(&plan.scenario.groups) {
+        targets.push(Target::resolve_through(&url, &trust, &group.connection.proxy).await.map_err(io::Error::other)?);
         trusts.push(trust);
     }
     let clock = Clock::with_epoch(orders.epoch);

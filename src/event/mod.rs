@@ -52,6 +52,8 @@ pub enum Event<'a> {
     Answered { publisher: PublisherId, seq: Seq, at: Instant, status: u16, took: Span, detail: &'a str },
     /// The server chose none of the subprotocols offered (RFC 6455 section 4.2.2).
     NoSubprotocol { conn: ConnId, at: Instant },
+    /// permessage-deflate was agreed on at the handshake (RFC 7692).
+    Compressed { conn: ConnId, at: Instant },
     /// A broadcast of the server's own arrived; `key` is its identity (a hash of its id, or of its whole content).
     Item { conn: ConnId, at: Instant, key: u64 },
     /// We begin to end a connection before the close phase, as planned (a leave, a kill): from here on nothing is owed to it.
@@ -90,6 +92,7 @@ impl Event<'_> {
             | Self::Leaving { at, .. }
             | Self::Answered { at, .. }
             | Self::NoSubprotocol { at, .. }
+            | Self::Compressed { at, .. }
             | Self::Item { at, .. }
             | Self::Closed { at, .. }
             | Self::Health { at, .. }
@@ -157,6 +160,8 @@ pub enum ConnectFailure {
     Tls,
     /// Our own limit (descriptors, ports, memory): the server is not to blame.
     LocalLimit,
+    /// The proxy on the way refused.
+    Proxy,
     /// Anything else the system reported.
     Io,
 }

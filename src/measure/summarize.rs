@@ -19,7 +19,7 @@ use crate::scenario::model::{Metric, Target};
 pub fn summarize(plan: &Plan, account: &Account) -> Summary {
     Summary {
         phases: phases(account),
-        connections: connections(account),
+        connections: connections(plan, account),
         publications: publications(account),
         copies: copies(account),
         rates: rates(account),
@@ -43,7 +43,7 @@ fn phases(account: &Account) -> Vec<PhaseSpan> {
     began.iter().copied().zip(ends).map(span).collect()
 }
 
-fn connections(account: &Account) -> ConnectionNumbers {
+fn connections(plan: &Plan, account: &Account) -> ConnectionNumbers {
     let sums = &account.connections;
     ConnectionNumbers {
         planned: sums.planned,
@@ -55,6 +55,7 @@ fn connections(account: &Account) -> ConnectionNumbers {
         greeting_sample: sums.greeting.as_slice().first().map(|greeting| greeting.what.clone()),
         close_codes: sums.close_codes.clone(),
         closed_clean: sums.closed_clean,
+        compressed: plan.scenario.groups.iter().any(|group| group.connection.deflate).then_some(sums.compressed),
     }
 }
 

@@ -68,6 +68,9 @@ pub struct ConnectionNumbers {
     pub close_codes: BTreeMap<String, u64>,
     /// Close handshakes that ended in order.
     pub closed_clean: u64,
+    /// Agreed on permessage-deflate (RFC 7692), where it was offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<u64>,
 }
 
 /// Publications.

@@ -63,6 +63,13 @@ pub fn write_client(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: u32
     apply_mask(&mut out[start..], mask);
 }
 
+/// The same for a compressed message: the reserved bit that says so is set (RFC 7692 section 6).
+pub fn write_client_deflated(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: u32) {
+    let at = out.len();
+    write_client(out, opcode, payload, mask);
+    out[at] |= 0x40;
+}
+
 /// Appends the header of a masked client frame and returns where its payload begins. The caller appends exactly `len` bytes
 /// there and masks them with [`apply_mask`].
 pub fn begin_client(out: &mut Vec<u8>, opcode: Opcode, len: usize, mask: u32) -> usize {

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
 
+use super::deflate::Agreement;
+
 /// The longest response head that is read; beyond it the server is given up.
 pub const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
@@ -20,7 +22,13 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Subprotocols offered.
     pub subprotocols: Vec<String>,
+    /// Whether permessage-deflate is offered, as [`DEFLATE_OFFER`].
+    pub deflate: bool,
 }
+
+/// What is offered (RFC 7692 section 7.1): any window, and that this client compresses every message on its own, so that one
+/// compressor serves very many connections. What the server does with its own context is left to the server.
+pub const DEFLATE_OFFER: &str = "permessage-deflate; client_no_context_takeover; client_max_window_bits";
 
 /// What a 101 agreed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +37,8 @@ pub struct Accepted {
     pub head: usize,
     /// The subprotocol chosen, one of those offered.
     pub subprotocol: Option<String>,
+    /// What was agreed about compression; nothing when it was not offered, or not taken.
+    pub deflate: Option<Agreement>,
 }
 
 /// Why the answer is no WebSocket handshake.
@@ -62,6 +72,9 @@ pub enum HandshakeError {
     /// Section 4.1 step 5.
     #[error("the server chose the extension `{0}`, which was not offered (RFC 6455 4.1)")]
     Extension(String),
+    /// RFC 7692 section 7.1: an answer to the offer of permessage-deflate that no client may take.
+    #[error("the server's answer to permessage-deflate is refused: {0} (RFC 7692 7.1)")]
+    Deflate(String),
 }
 
 /// A fresh `Sec-WebSocket-Key` from 16 random bytes (section 4.1).
@@ -87,6 +100,11 @@ impl Request {
         if !self.subprotocols.is_empty() {
             out.push_str("Sec-WebSocket-Protocol: ");
             out.push_str(&self.subprotocols.join(", "));
+            out.push_str("\r\n");
+        }
+        if self.deflate {
+            out.push_str("Sec-WebSocket-Extensions: ");
+            out.push_str(DEFLATE_OFFER);
             out.push_str("\r\n");
         }
         for (name, value) in &self.headers {
@@ -116,10 +134,11 @@ impl Request {
         if status != 101 {
             return Err(HandshakeError::Status { status, reason: response.reason.unwrap_or("").chars().take(120).collect() });
         }
-        self.accepted(key, response.headers).map(|subprotocol| Some(Accepted { head, subprotocol }))
+        let (subprotocol, deflate) = self.accepted(key, response.headers)?;
+        Ok(Some(Accepted { head, subprotocol, deflate }))
     }
 
-    fn accepted(&self, key: &str, fields: &[httparse::Header<'_>]) -> Result<Option<String>, HandshakeError> {
+    fn accepted(&self, key: &str, fields: &[httparse::Header<'_>]) -> Result<(Option<String>, Option<Agreement>), HandshakeError> {
         if !has_token(fields, "upgrade", "websocket") {
             return Err(HandshakeError::Header("Upgrade: websocket"));
         }
@@ -131,13 +150,14 @@ impl Request {
         if got != expected {
             return Err(HandshakeError::Accept { got, expected });
         }
-        if let Some(extension) = value(fields, "sec-websocket-extensions") {
-            return Err(HandshakeError::Extension(extension));
-        }
+        let deflate = match value(fields, "sec-websocket-extensions") {
+            Some(extension) if !self.deflate => return Err(HandshakeError::Extension(extension)),
+            chosen => Agreement::from_response(chosen.as_deref()).map_err(|e| HandshakeError::Deflate(e.to_string()))?,
+        };
         let chosen = value(fields, "sec-websocket-protocol");
         match chosen {
             Some(name) if !self.subprotocols.contains(&name) => Err(HandshakeError::Subprotocol(name)),
-            chosen => Ok(chosen),
+            chosen => Ok((chosen, deflate)),
         }
     }
 }
@@ -166,6 +186,7 @@ mod tests {
             host: "server.example.com".into(),
             headers: vec![("Origin".into(), "http://example.com".into())],
             subprotocols: vec!["chat".into(), "superchat".into()],
+            deflate: false,
         }
     }
 
@@ -182,6 +203,21 @@ mod tests {
         );
         let accepted = judge(&format!("{GOOD}Sec-WebSocket-Protocol: chat\r\n")).expect("a handshake").expect("whole");
         assert_eq!(accepted.subprotocol.as_deref(), Some("chat"));
+    }
+
+    #[test]
+    fn compression_is_taken_only_as_offered() {
+        let request = Request { deflate: true, ..request() };
+        let judge = |answer: &str| {
+            request.judge(KEY, format!("{GOOD}Sec-WebSocket-Extensions: {answer}\r\n\r\n").as_bytes()).map(|a| a.and_then(|a| a.deflate))
+        };
+        assert!(String::from_utf8(request.encode(KEY)).expect("ASCII").contains(DEFLATE_OFFER));
+        let agreed = judge("permessage-deflate; server_no_context_takeover; client_max_window_bits=10").expect("taken").expect("agreed");
+        assert!(agreed.server_no_context_takeover && agreed.client_window() == 10 && agreed.server_window() == 15);
+        assert_eq!(judge(""), Ok(None), "an empty field chooses nothing");
+        for bad in ["x-other", "permessage-deflate; client_max_window_bits", "permessage-deflate, permessage-deflate"] {
+            assert!(matches!(judge(bad), Err(HandshakeError::Deflate(_))), "{bad}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! This is the client's own implementation, on purpose not the one the reference server uses: each checks the other.
 
 pub mod close;
+pub mod deflate;
 pub mod frame;
 pub mod handshake;
+pub mod inflate;
 pub mod payload;
 pub mod reader;
 pub mod stamp;

@@ -14,6 +14,13 @@ pub enum Message<'a> {
     Text(&'a [u8]),
     /// A binary message.
     Binary(&'a [u8]),
+    /// A compressed message (RFC 7692 section 7.2.2), as it came; only from a reader of [`Reader::with_deflate`].
+    Deflated {
+        /// Text, or binary.
+        text: bool,
+        /// To be inflated.
+        payload: &'a [u8],
+    },
     /// To be answered with a pong of the same payload.
     Ping(&'a [u8]),
     /// Answers a ping.
@@ -49,6 +56,9 @@ pub enum Violation {
     /// Sections 5.5.1, 7.4: a Close payload of one byte, or a code that may not be sent.
     #[error("a malformed Close frame (RFC 6455 5.5.1, 7.4)")]
     Close,
+    /// RFC 7692 7.2.2: a compressed message that cannot be inflated.
+    #[error("a compressed message that does not inflate within the window agreed (RFC 7692 7.2.2)")]
+    Deflate,
     /// Beyond the limit given (section 10.4).
     #[error("a frame or message larger than the limit of {0} bytes (RFC 6455 10.4)")]
     TooBig(u64),
@@ -59,7 +69,7 @@ impl Violation {
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
-            Self::NotUtf8 => close::NOT_UTF8,
+            Self::NotUtf8 | Self::Deflate => close::NOT_UTF8,
             Self::TooBig(_) => close::TOO_BIG,
             _ => close::PROTOCOL,
         }
@@ -83,16 +93,21 @@ pub struct Reader {
     message: Option<Box<Fragments>>,
     limit: u32,
     closed: bool,
+    /// Whether RSV1 has the meaning of RFC 7692.
+    deflate: bool,
 }
 
 #[derive(Debug)]
 struct Fragments {
     text: bool,
+    deflated: bool,
     bytes: Vec<u8>,
 }
 
 struct Header {
     fin: bool,
+    /// RSV1: the message this frame begins is compressed.
+    deflated: bool,
     opcode: Opcode,
     /// Bytes of the header itself.
     head: usize,
@@ -103,7 +118,13 @@ impl Reader {
     /// A reader that refuses frames and messages of more than `limit` bytes.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { cut: Vec::new(), message: None, limit, closed: false }
+        Self { cut: Vec::new(), message: None, limit, closed: false, deflate: false }
+    }
+
+    /// The same for a connection on which permessage-deflate was agreed. The limit is that of messages as they come, compressed.
+    #[must_use]
+    pub const fn with_deflate(limit: u32) -> Self {
+        Self { cut: Vec::new(), message: None, limit, closed: false, deflate: true }
     }
 
     /// Bytes held back for unfinished frames and messages.
@@ -166,9 +187,12 @@ impl Reader {
     #[inline]
     fn header(&self, bytes: &[u8]) -> Result<Option<Header>, Violation> {
         let [first, second, ..] = *bytes else { return Ok(None) };
-        if first & 0x70 != 0 {
+        let reserved = first & 0x70;
+        // RSV1 has a meaning on the first frame of a message only (RFC 7692 section 6.1).
+        if reserved != 0 && !(self.deflate && reserved == 0x40 && matches!(first & 0x0f, 1 | 2)) {
             return Err(Violation::ReservedBit);
         }
+        let deflated = reserved != 0;
         let Some(opcode) = Opcode::from_bits(first & 0x0f) else { return Err(Violation::ReservedOpcode(first & 0x0f)) };
         let fin = first & 0x80 != 0;
         if second & 0x80 != 0 {
@@ -178,7 +202,7 @@ impl Reader {
             return Err(Violation::Control);
         }
         if second < 126 && u32::from(second) <= self.limit {
-            return Ok(Some(Header { fin, opcode, head: 2, payload: second as usize }));
+            return Ok(Some(Header { fin, deflated, opcode, head: 2, payload: second as usize }));
         }
         let (head, payload) = match second {
             126 => {
@@ -205,7 +229,7 @@ impl Reader {
             return Err(Violation::TooBig(u64::from(self.limit)));
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most the limit, which is 32 bits wide")]
-        Ok(Some(Header { fin, opcode, head, payload: payload as usize }))
+        Ok(Some(Header { fin, deflated, opcode, head, payload: payload as usize }))
     }
 
     #[inline]
@@ -215,10 +239,14 @@ impl Reader {
     {
         match header.opcode {
             Opcode::Text | Opcode::Binary if self.message.is_some() => Err(Violation::Fragments),
+            Opcode::Text | Opcode::Binary if header.fin && header.deflated => {
+                on(Message::Deflated { text: header.opcode == Opcode::Text, payload })
+            }
             Opcode::Text if header.fin => on(Message::Text(payload)),
             Opcode::Binary if header.fin => on(Message::Binary(payload)),
             Opcode::Text | Opcode::Binary => {
-                self.message = Some(Box::new(Fragments { text: header.opcode == Opcode::Text, bytes: payload.to_vec() }));
+                let (text, deflated) = (header.opcode == Opcode::Text, header.deflated);
+                self.message = Some(Box::new(Fragments { text, deflated, bytes: payload.to_vec() }));
                 Ok(())
             }
             Opcode::Continuation => self.continuation(header.fin, payload, on),
@@ -244,6 +272,9 @@ impl Reader {
         if !fin {
             self.message = Some(message);
             return Ok(());
+        }
+        if message.deflated {
+            return on(Message::Deflated { text: message.text, payload: &message.bytes });
         }
         if message.text { on(Message::Text(&message.bytes)) } else { on(Message::Binary(&message.bytes)) }
     }
@@ -286,12 +317,16 @@ mod tests {
         Binary(Vec<u8>),
         Ping(Vec<u8>),
         Pong(Vec<u8>),
+        Deflated(bool, Vec<u8>),
         Close(Option<u16>, Vec<u8>),
         Broken(Violation),
     }
 
     fn read(pieces: &[&[u8]], limit: u32) -> Vec<Seen> {
-        let mut reader = Reader::new(limit);
+        read_with(Reader::new(limit), pieces)
+    }
+
+    fn read_with(mut reader: Reader, pieces: &[&[u8]]) -> Vec<Seen> {
         let mut seen = Vec::new();
         for piece in pieces {
             let result = reader.feed(piece, |message| {
@@ -300,6 +335,7 @@ mod tests {
                     Message::Binary(b) => Seen::Binary(b.to_vec()),
                     Message::Ping(b) => Seen::Ping(b.to_vec()),
                     Message::Pong(b) => Seen::Pong(b.to_vec()),
+                    Message::Deflated { text, payload } => Seen::Deflated(text, payload.to_vec()),
                     Message::Close(code, b) => Seen::Close(code, b.to_vec()),
                 });
                 Ok(())
@@ -368,6 +404,18 @@ mod tests {
         }
         assert!(check_text("日本".as_bytes()).is_ok());
         assert_eq!(check_text(&[0xc3]), Err(Violation::NotUtf8));
+    }
+
+    #[test]
+    fn compressed_messages_are_known_where_compression_was_agreed() {
+        let bytes = [frame(0xc1, b"z"), frame(0x42, b"a"), frame(0x89, b""), frame(0x80, b"b"), frame(0x81, b"plain")].concat();
+        let deflated =
+            [Seen::Deflated(true, b"z".to_vec()), Seen::Ping(vec![]), Seen::Deflated(false, b"ab".to_vec()), Seen::Text(b"plain".to_vec())];
+        assert_eq!(read_with(Reader::with_deflate(1000), &[&bytes]), deflated);
+        for bad in [frame(0xc9, b""), [frame(0x41, b"a"), frame(0xc0, b"b")].concat(), frame(0xa1, b""), frame(0xd1, b"")] {
+            let seen = read_with(Reader::with_deflate(1000), &[&bad]);
+            assert_eq!(seen.last(), Some(&Seen::Broken(Violation::ReservedBit)), "{bad:?}");
+        }
     }
 
     #[test]

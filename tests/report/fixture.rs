@@ -217,6 +217,7 @@ fn summary(bad: u64) -> Summary {
             greeting_sample: Some("something".into()),
             close_codes: BTreeMap::from([("1000".into(), 998), ("none".into(), 2)]),
             closed_clean: 998,
+            compressed: None,
         },
         publications: PublicationNumbers {
             planned: 550,

@@ -20,6 +20,7 @@ class Case:
     path: str = "/"
     env: dict = field(default_factory=dict)
     finds: str | None = None  # the one check that must fail; None: all must pass
+    open: tuple = ()  # checks that may be left undecided, as those of a server that died in the middle
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
     leaver: int = 0  # a client that closes badly once it has received so many messages
     meddled: str | None = None  # spoilt on the wire by meddler.py in this way
@@ -74,7 +75,7 @@ REAL = [
     mistake("slow-heartbeat", "heartbeat", runs_before=1),
     mistake("double-heartbeat", "heartbeat", runs_before=1),
     mistake("last-client", "delivery"),
-    mistake("closing-throws", "survival", scenario="four-longer.toml", leaver=200),
+    mistake("closing-throws", "survival", scenario="four-longer.toml", leaver=200, open=("delivery",)),
     mistake("closing-skips", "delivery", leaver=60),
 ]
 

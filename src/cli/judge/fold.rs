@@ -134,6 +134,7 @@ impl Fold {
             | Event::ServerPing { conn, .. }
             | Event::Leaving { conn, .. }
             | Event::NoSubprotocol { conn, .. }
+            | Event::Compressed { conn, .. }
             | Event::Item { conn, .. }
             | Event::Closed { conn, .. } => own(conn),
             Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {

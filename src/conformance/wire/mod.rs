@@ -5,11 +5,11 @@
 //! on request. Must never know a case or a verdict.
 
 pub mod assemble;
-pub mod deflate;
 pub mod frame;
 pub mod http;
-pub mod inflate;
 pub mod link;
 pub mod reader;
 pub mod record;
 pub mod stream;
+
+pub use crate::wire::{deflate, inflate};

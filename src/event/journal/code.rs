@@ -51,6 +51,7 @@ pub(super) mod head {
     pub(in super::super) const ANSWERED: u8 = 25;
     pub(in super::super) const NO_SUBPROTOCOL: u8 = 26;
     pub(in super::super) const ITEM: u8 = 27;
+    pub(in super::super) const COMPRESSED: u8 = 28;
 }
 
 /// A part of an event with a number.
@@ -94,6 +95,7 @@ pub(super) const fn failure_number(failure: ConnectFailure) -> u8 {
         ConnectFailure::Tls => 7,
         ConnectFailure::LocalLimit => 8,
         ConnectFailure::Io => 9,
+        ConnectFailure::Proxy => 10,
     }
 }
 
@@ -110,6 +112,7 @@ pub(super) fn failure_from(number: u8, status: impl FnOnce() -> Option<u16>) -> 
         7 => ConnectFailure::Tls,
         8 => ConnectFailure::LocalLimit,
         9 => ConnectFailure::Io,
+        10 => ConnectFailure::Proxy,
         _ => return None,
     })
 }

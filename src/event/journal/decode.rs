@@ -191,6 +191,7 @@ impl<'a> Decoder<'a, '_> {
             head::SERVER_PING => Event::ServerPing { conn, at },
             head::LEAVING => Event::Leaving { conn, at },
             head::NO_SUBPROTOCOL => Event::NoSubprotocol { conn, at },
+            head::COMPRESSED => Event::Compressed { conn, at },
             head::ITEM => Event::Item { conn, at, key: self.rest.number()? },
             head::CLOSED => Event::Closed { conn, at, closure: self.closure()?, detail: self.rest.text()? },
             _ => return None,

@@ -189,6 +189,7 @@ impl Encoder {
             Event::ServerPing { conn, at } => self.on(head::SERVER_PING, at, conn),
             Event::Leaving { conn, at } => self.on(head::LEAVING, at, conn),
             Event::NoSubprotocol { conn, at } => self.on(head::NO_SUBPROTOCOL, at, conn),
+            Event::Compressed { conn, at } => self.on(head::COMPRESSED, at, conn),
             Event::Item { conn, at, key } => {
                 self.on(head::ITEM, at, conn);
                 put(&mut self.rest, key);

@@ -103,6 +103,9 @@ fn connections(page: &mut Figures, summary: &Summary) {
     ];
     line.extend(counted(&connections.failed, "failed: "));
     page.pairs("connections", &line);
+    if let Some(compressed) = connections.compressed {
+        page.pairs("compression", &[format!("permessage-deflate agreed on {} of {}", group(compressed), group(connections.opened))]);
+    }
     let mut closed = vec![format!("{} in order", group(connections.closed_clean))];
     closed.extend(counted(&connections.close_codes, "codes: "));
     page.pairs("closed", &closed);

@@ -33,7 +33,7 @@ const DISTANCE_EXTRA: [u8; 30] = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6
 const CODE_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 fn bad(what: &str) -> BadStream {
-    BadStream(what.to_owned())
+    BadStream::Data(what.to_owned())
 }
 
 impl Bits<'_> {
@@ -118,7 +118,7 @@ impl StrictInflater {
                 bits.align();
             }
             if self.history.len() - start > limit {
-                return Err(BadStream(format!("inflates beyond {limit} octets")));
+                return Err(BadStream::TooBig(limit));
             }
         }
         let out = self.history[start..].to_vec();
@@ -153,7 +153,7 @@ impl StrictInflater {
                     let base = *DISTANCE_BASE.get(n).ok_or_else(|| bad("a distance code out of range"))?;
                     let distance = usize::from(base) + usize::from(bits.take(u32::from(DISTANCE_EXTRA[n]))?);
                     if distance > self.window {
-                        return Err(BadStream(format!("a reference {distance} octets back, beyond the window of {}", self.window)));
+                        return Err(BadStream::Data(format!("a reference {distance} octets back, beyond the window of {}", self.window)));
                     }
                     let from = self.history.len().checked_sub(distance).ok_or_else(|| bad("a reference before the first octet"))?;
                     for at in from..from + len {

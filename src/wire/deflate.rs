@@ -152,6 +152,7 @@ fn window(key: &str, bits: &str) -> Result<u8, BadExtension> {
 }
 
 /// Compresses messages in one direction.
+#[derive(Debug)]
 pub struct Deflater {
     inner: Compress,
     fresh: bool,
@@ -180,7 +181,7 @@ impl Deflater {
         let mut input = octets;
         loop {
             let before = self.inner.total_in();
-            self.inner.compress_vec(input, &mut out, FlushCompress::Sync).map_err(|e| BadStream(e.to_string()))?;
+            self.inner.compress_vec(input, &mut out, FlushCompress::Sync).map_err(|e| BadStream::Data(e.to_string()))?;
             input = &input[usize::try_from(self.inner.total_in() - before).unwrap_or(input.len())..];
             if input.is_empty() && out.len() < out.capacity() {
                 break;
@@ -199,13 +200,19 @@ impl Deflater {
 
 /// Compressed octets that are not deflate, or reach beyond the agreed window, or beyond `limit`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadStream(pub String);
+pub enum BadStream {
+    /// No deflate, cut short, or beyond the window.
+    #[error("{0}")]
+    Data(String),
+    /// More than the limit.
+    #[error("inflates beyond {0} octets")]
+    TooBig(usize),
+}
 
 /// Decompresses messages in one direction.
+#[derive(Debug)]
 pub struct Inflater {
     inner: Decompress,
-    bits: u8,
     fresh: bool,
     strict: Option<super::inflate::StrictInflater>,
 }
@@ -214,7 +221,7 @@ impl Inflater {
     /// With a window of `bits` (8 to 15); `fresh` forgets the context before every message.
     #[must_use]
     pub fn new(bits: u8, fresh: bool) -> Self {
-        Self { inner: Decompress::new_with_window_bits(false, bits.clamp(9, 15)), bits, fresh, strict: None }
+        Self { inner: Decompress::new_with_window_bits(false, bits.clamp(9, 15)), fresh, strict: None }
     }
 
     /// The same, refusing any reference beyond the window to the octet; slower.
@@ -231,6 +238,7 @@ impl Inflater {
         if let Some(strict) = &mut self.strict {
             return strict.message(octets, limit);
         }
+        // What a broken message left behind is no context for the next.
         if self.fresh {
             self.restart();
         }
@@ -241,29 +249,29 @@ impl Inflater {
     }
 
     fn restart(&mut self) {
-        self.inner = Decompress::new_with_window_bits(false, self.bits.clamp(9, 15));
+        self.inner.reset(false);
     }
 
     fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), BadStream> {
-        let mut scratch = [0_u8; 16_384];
-        let room = scratch.len();
         loop {
-            let (read, written) = (self.inner.total_in(), self.inner.total_out());
+            if out.len() == out.capacity() {
+                out.reserve(out.len().clamp(64, 1 << 20));
+            }
+            let (read, before) = (self.inner.total_in(), out.len());
             let status =
-                self.inner.decompress(input, &mut scratch, FlushDecompress::Sync).map_err(|e| BadStream(format!("not deflate: {e}")))?;
+                self.inner.decompress_vec(input, out, FlushDecompress::Sync).map_err(|e| BadStream::Data(format!("not deflate: {e}")))?;
             let used = usize::try_from(self.inner.total_in() - read).unwrap_or(0);
-            let made = usize::try_from(self.inner.total_out() - written).unwrap_or(0);
+            let made = out.len() - before;
             input = &input[used..];
-            out.extend_from_slice(&scratch[..made]);
             if out.len() > limit {
-                return Err(BadStream(format!("inflates beyond {limit} octets")));
+                return Err(BadStream::TooBig(limit));
             }
             if status == Status::StreamEnd {
                 self.restart();
-            } else if (input.is_empty() && made < room) || (used == 0 && made == 0) {
-                return Ok(());
-            }
-            if input.is_empty() && status == Status::StreamEnd {
+                if input.is_empty() {
+                    return Ok(());
+                }
+            } else if (input.is_empty() && out.len() < out.capacity()) || (used == 0 && made == 0) {
                 return Ok(());
             }
         }
