@@ -148,6 +148,16 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
     }
 }
 
+/// Three runs of one plan, the second of them with faults.
+fn repeats() -> [Report; 3] {
+    let first = fixture::good();
+    let mut second = fixture::mixed();
+    (second.plan, second.target, second.seed) = (first.plan.clone(), first.target.clone(), first.seed);
+    let mut third = fixture::good();
+    third.summary.latency.insert(Metric::Delivery, first.summary.latency[&Metric::Transit].clone());
+    [first, second, third]
+}
+
 #[test]
 fn machine_readable_reports() {
     let report = fixture::mixed();
@@ -165,6 +175,10 @@ fn machine_readable_reports() {
     golden("mixed.html", &report::html::render(&report));
     golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()], None));
     golden("silent.html", &report::html::render(&fixture::silent()));
+    let repeats = repeats();
+    golden("repeats.html", &report::html::several(&repeats, None));
+    golden("repeats.txt", &report::several::text(&repeats, &Style::default()));
+    golden("repeats.md", &report::several::markdown(&repeats));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
     golden("report.schema.json", &format!("{:#}\n", report::json_schema()));

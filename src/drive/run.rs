@@ -130,7 +130,7 @@ pub async fn run(
     let live = options.live.clone();
     let mut crew = Crew::start(&plan, options, clock)?;
     let planned = u64::from(plan.connections);
-    let mut watcher = Watcher { clock, stop, on_progress, live, planned, phase: Phase::Ramp, looks: 0, fan_out: 0 };
+    let mut watcher = Watcher { clock, stop, on_progress, live, planned, phase: Phase::Ramp, looks: 0, fan_out: 0, owed: 0, counted: 0 };
 
     let before = host::memory_resident().unwrap_or(0);
     let ramp = ramp(&plan, &crew, &mut watcher).await;
@@ -260,6 +260,9 @@ struct Watcher<'a> {
     looks: u32,
     /// Copies owed per publication at most, for the progress display only.
     fan_out: u64,
+    /// Copies owed for the publications counted so far.
+    owed: u64,
+    counted: u64,
 }
 
 impl Watcher<'_> {
@@ -279,13 +282,16 @@ impl Watcher<'_> {
         }
     }
 
-    fn progress(&self, crew: &Crew) -> Progress {
+    fn progress(&mut self, crew: &Crew) -> Progress {
         let mut progress =
             Progress { phase: Some(self.phase), at_ns: self.clock.now().as_nanos(), planned: self.planned, ..Progress::default() };
         for gauge in &crew.gauges {
             gauge.add_to(&mut progress);
         }
-        progress.missing = (progress.sent * self.fan_out.min(progress.open)).saturating_sub(progress.copies);
+        // Each publication is owed to those who were there then, not to those who are there now.
+        self.owed += progress.sent.saturating_sub(self.counted) * self.fan_out.min(progress.open);
+        self.counted = self.counted.max(progress.sent);
+        progress.missing = self.owed.saturating_sub(progress.copies);
         progress
     }
 

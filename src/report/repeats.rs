@@ -35,16 +35,22 @@ pub(super) fn headline(reports: &[Report]) -> String {
     format!("{} {} · {runs} · {clients}", word(worst), escape(&first.scenario.name))
 }
 
-/// What a run is told by, a row a run.
-pub(super) const RUN_COLUMNS: [&str; 6] =
-    ["delivery.ratio", "delivery.p50", "delivery.p99", "delivery.max", "pong.p99", "copies.per_second"];
+/// What a run is told by, a row a run: figures, and what stands above them.
+const RUN_COLUMNS: [(&str, &str); 6] = [
+    ("delivery.ratio", "delivered"),
+    ("delivery.p50", "p50"),
+    ("delivery.p99", "p99"),
+    ("delivery.max", "max"),
+    ("pong.p99", "pong p99"),
+    ("copies.per_second", "copies"),
+];
 
 /// A row a run: its name, its verdict, its figures; columns that no run has data for are left out.
 pub(super) fn rows(reports: &[Report]) -> (Vec<String>, Vec<(Outcome, Vec<String>)>) {
-    let metrics: Vec<_> = listed(METRICS).filter(|(name, _)| RUN_COLUMNS.contains(&name.as_str())).collect();
+    let all: Vec<_> = listed(METRICS).collect();
     let metrics: Vec<_> = RUN_COLUMNS
         .iter()
-        .filter_map(|wanted| metrics.iter().find(|(name, _)| name == wanted))
+        .filter_map(|(wanted, head)| all.iter().find(|(name, _)| name == wanted).map(|(_, metric)| (*head, metric)))
         .filter(|(_, metric)| reports.iter().any(|report| metric.read(report).is_some()))
         .collect();
     let cell = |report: &Report, metric: &super::metric::Metric| {
@@ -58,7 +64,7 @@ pub(super) fn rows(reports: &[Report]) -> (Vec<String>, Vec<(Outcome, Vec<String
             (report.verdict, std::iter::once(format!("run {}", n + 1)).chain(figures).collect())
         })
         .collect();
-    (metrics.iter().map(|(name, _)| name.clone()).collect(), rows)
+    (metrics.iter().map(|(head, _)| (*head).to_owned()).collect(), rows)
 }
 
 /// What did not pass, with the run it was seen in (from 1).
