@@ -13,26 +13,30 @@ use crate::report::{Report, html};
 
 /// Compare a run, or repeats of it, with a baseline.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsbench compare base/report.json new/report.json\n  \
-                  wsbench compare base/ new/ --fail-on-regression 10%\n  \
-                  wsbench compare base/ new/ --format html -o comparison.html\n\n\
-                  Exits 0; with --fail-on-regression 1 when a metric is worse by more than is allowed, beyond noise; 2 when the runs \
-                  are not comparable.")]
+#[command(after_help = "\
+Examples:
+  wsbench compare base/report.json new/report.json
+  wsbench compare base/ new/ --fail-on-regression 10%         repeats, of `run --repeat 5 --out new/`
+  wsbench compare base/ new/ --format html -o comparison.html
+  wsbench compare base/ new/ --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+
+Exit codes: 0 compared; with --fail-on-regression 1 when a metric is worse by more than is allowed,
+beyond noise, or a check fails that did not, 3 when one became inconclusive; 2 not comparable")]
 pub struct Args {
-    /// The baseline: a report, or a directory with report.json or with one directory a repeat.
+    /// The baseline: a report, or a directory with report.json or with one directory a repeat
     #[arg(value_name = "BASE")]
     base: PathBuf,
     /// What is compared with it.
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// Fail when a metric became worse by more than this share (10% or 0.1), beyond what noise explains.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Gate")]
     fail_on_regression: Option<f64>,
     /// What to write.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
     /// Where to write it; standard output if not given.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 }
 

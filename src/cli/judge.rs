@@ -40,11 +40,11 @@ pub struct JudgeArgs {
     journal: PathBuf,
 
     /// Ask the [checks] of this file instead of those of the run
-    #[arg(long, value_name = "SCENARIO")]
+    #[arg(long, value_name = "SCENARIO", help_heading = "Question")]
     checks: Option<PathBuf>,
 
     /// Tell the story of one publication (PUBLISHER#NUMBER) or one client (its number) instead
-    #[arg(long, value_name = "WHICH", value_parser = story::parse, conflicts_with_all = ["checks", "GateArgs"])]
+    #[arg(long, value_name = "WHICH", help_heading = "Question", value_parser = story::parse, conflicts_with_all = ["checks", "GateArgs"])]
     explain: Option<story::Subject>,
 
     #[command(flatten)]

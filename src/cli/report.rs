@@ -15,26 +15,31 @@ use crate::report::{self, Report, Threshold, metric};
 
 /// Render report.json or a conformance report again, in any format; several files are shown side by side.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsbench report results/report.json\n  wsbench report results/ --format html -o report.html\n  \
-                  wsbench report A.json B.json --format html -o both.html\n  \
-                  wsbench report conformance-a.json conformance-b.json --format html -o servers.html\n  \
-                  wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'\n\n\
-                  Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3).")]
+#[command(after_help = "\
+Examples:
+  wsbench report results/                                        for the terminal
+  wsbench report results/ --format html -o report.html
+  wsbench report results/ --format junit -o junit.xml
+  wsbench report A.json B.json --format html -o both.html        side by side
+  wsbench report conformance-a.json conformance-b.json --format html -o servers.html
+  wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
+
+Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3)")]
 pub struct Args {
     /// Report files, directories with report.json or with one directory a repeat, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What to write.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
     /// Where to write it; standard output if not given.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// The distribution for --format hgrm: delivery, transit, pong, connect, send_lag, …
-    #[arg(long, value_name = "NAME", default_value = "delivery")]
+    #[arg(long, value_name = "NAME", default_value = "delivery", help_heading = "Output")]
     metric: String,
     /// Ask something more of the numbers, such as `delivery.p99 < 250ms`; may be repeated.
-    #[arg(long = "threshold", value_name = "EXPR")]
+    #[arg(long = "threshold", value_name = "EXPR", help_heading = "Gate")]
     thresholds: Vec<Threshold>,
 }
 

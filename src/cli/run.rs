@@ -33,7 +33,7 @@ Examples:
   wsbench run scenarios/broadcast.toml
   wsbench run scenarios/smoke.toml --url wss://chat.example.com/ws --out results/
   wsbench run scenarios/chat.toml --seed 7 --format json > report.json
-  wsbench run scenarios/chat.toml --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
+  wsbench run chat.toml --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
   wsbench run scenarios/chat.toml --html report.html --junit junit.xml
   wsbench run scenarios/chat.toml --repeat 5 --out new/ --baseline base/ --fail-on-regression 10%
   wsbench run scenarios/chat.toml --metrics 127.0.0.1:9464
