@@ -19,3 +19,13 @@ fn a_fault_nobody_knows_is_a_usage_error() {
     let output = Command::new(env!("CARGO_BIN_EXE_wsbench")).args(["prove", "gremlin"]).output().expect("the binary starts");
     assert_eq!(output.status.code(), Some(2));
 }
+
+/// A machine too busy to be asked (exit code 3) proves nothing either way; a false alarm does.
+#[test]
+fn the_honest_server_trips_nothing() {
+    let arguments = ["prove", "--honest", "12", "--jobs", "3", "--seed", "7"];
+    let output = Command::new(env!("CARGO_BIN_EXE_wsbench")).args(arguments).output().expect("the binary starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("0 false alarms in 12 honest runs"), "{out}\n{err}");
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{out}\n{err}");
+}

@@ -13,8 +13,8 @@ pub const SAMPLE: usize = 65_536;
 /// Marks a row keeps of its way to the last receiver: eighths of the shard's audience.
 const MARKS: usize = 8;
 
-/// Ring entries over all publishers.
-const RING: usize = 1 << 16;
+/// Ring entries over all publishers: under 3 MiB a shard, so that many publishers cost little more than their windows.
+const RING: usize = 1 << 14;
 
 /// Ring entries of one publisher: its publications on their way at once, a burst or a stalled server's queue. What is more leaves
 /// the ring and comes back by a slow road.

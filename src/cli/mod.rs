@@ -130,5 +130,5 @@ pub fn main() -> ExitCode {
         Command::Man(args) => completions::man(&args),
         Command::Worker => worker::run(),
     };
-    exit.into()
+    if exit == Exit::Pass && terminal::output_was_lost() { Exit::Environment.into() } else { exit.into() }
 }

@@ -1,6 +1,7 @@
 //! What the terminal can do, found out once: width, colour, Unicode. `NO_COLOR` and `--color` are honoured.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::report::text::Style;
 
@@ -53,10 +54,24 @@ fn unicode() -> bool {
     })
 }
 
-/// Writes data to standard output. A reader that has gone away is no error.
+/// Whether something that was to be printed is lost.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes data to standard output. A reader that has gone away has read enough; anything else that goes wrong, such as a full
+/// disk, is said, and [`output_was_lost`].
 pub(super) fn print(text: &str) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        say(&format!("error: cannot write to standard output: {error}"));
+    }
+}
+
+/// Whether [`print`] failed: then a pass is none, since nobody can read it.
+pub(super) fn output_was_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes a line for people to standard error.

@@ -1,10 +1,13 @@
 //! What a received message is. One look at its first bytes decides for a copy; only what is no copy takes the slow road
 //! of matchers and JSON.
 
+use std::cell::RefCell;
+
 use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN};
 use crate::event::StrayKind;
 use crate::plan::Plan;
 use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Matcher, Role};
+use crate::wire::memo::Memo;
 use crate::wire::payload::{self, Recognised};
 use crate::wire::stamp::Stamp;
 
@@ -37,6 +40,8 @@ pub struct Expectations {
     pub(super) dialect: Option<Dialect>,
     pong: Option<Matcher>,
     beat: Matcher,
+    /// What the clients of this shard received lately: each of a broadcast's copies but the first is known by it.
+    memo: RefCell<Memo>,
 }
 
 impl Expectations {
@@ -62,6 +67,7 @@ impl Expectations {
             dialect: (!scenario.dialect.is_plain(sent)).then(|| scenario.dialect.clone()),
             pong: scenario.checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
             beat,
+            memo: RefCell::default(),
         }
     }
 
@@ -69,7 +75,7 @@ impl Expectations {
     #[inline]
     #[must_use]
     pub fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
-        match payload::recognise(message, text, self.sent_text, self.run) {
+        match payload::recognise_again(&mut self.memo.borrow_mut(), message, text, self.sent_text, self.run) {
             Recognised::Nothing => None,
             recognised => Some(self.judge(plan, conn, recognised)),
         }

@@ -7,6 +7,7 @@ pub mod deflate;
 pub mod frame;
 pub mod handshake;
 pub mod inflate;
+pub mod memo;
 pub mod payload;
 pub mod reader;
 pub mod stamp;

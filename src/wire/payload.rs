@@ -5,7 +5,8 @@ use memchr::memmem;
 
 use crate::base::{Flaws, RunId, STAMP_LEN};
 
-use super::stamp::{self, MAGIC, Stamp};
+use super::memo::Memo;
+use super::stamp::{self, MAGIC, Read, Stamp};
 
 const TABLE: usize = 4096;
 
@@ -66,9 +67,27 @@ pub enum Recognised {
 #[inline]
 #[must_use]
 pub fn recognise(message: &[u8], text: bool, sent_text: bool, run: RunId) -> Recognised {
+    recognise_by(Stamp::decode, message, text, sent_text, run)
+}
+
+/// The same with a memory for what many clients receive.
+#[inline]
+#[must_use]
+pub fn recognise_again(memo: &mut Memo, message: &[u8], text: bool, sent_text: bool, run: RunId) -> Recognised {
+    recognise_by(|head| memo.decode(head), message, text, sent_text, run)
+}
+
+#[inline(always)]
+fn recognise_by(
+    decode: impl FnOnce(&[u8; STAMP_LEN]) -> Option<Read>,
+    message: &[u8],
+    text: bool,
+    sent_text: bool,
+    run: RunId,
+) -> Recognised {
     let opcode = if text == sent_text { Flaws::NONE } else { Flaws::OPCODE };
     if let Some(head) = message.first_chunk::<STAMP_LEN>()
-        && let Some(read) = Stamp::decode(head)
+        && let Some(read) = decode(head)
     {
         let padding = &message[STAMP_LEN..];
         let flaws = if padding.len() == read.stamp.padding as usize && padding_matches(padding, read.checksum, sent_text) {
@@ -120,7 +139,7 @@ fn padding_matches(padding: &[u8], checksum: u32, text: bool) -> bool {
 }
 
 #[cold]
-fn padding_flaws(padding: &[u8], read: &stamp::Read, text: bool) -> Flaws {
+fn padding_flaws(padding: &[u8], read: &Read, text: bool) -> Flaws {
     let due = read.stamp.padding as usize;
     let common = padding.len().min(due);
     let mut flaws = if padding.len() == due { Flaws::NONE } else { Flaws::LENGTH };

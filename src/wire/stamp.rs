@@ -55,6 +55,10 @@ pub struct Read {
 }
 
 impl Stamp {
+    /// No stamp of any publication.
+    pub(super) const NEVER: Self =
+        Self { run: RunId(0), publisher: PublisherId(0), seq: Seq(0), planned: Instant::EPOCH, sent: Instant::EPOCH, padding: 0 };
+
     /// The stamp's text. Fields beyond their width are saturated (an instant after 78 hours, a padding over 16 MiB).
     #[must_use]
     pub fn encode(&self) -> [u8; STAMP_LEN] {

@@ -23,6 +23,18 @@ fn an_environment_that_does_not_allow_it_ends_with_4() {
     assert_eq!(std::fs::read_dir(desk.path("taken")).expect("there").count(), 1, "and nothing half-written is left");
 }
 
+/// A report on a full disk is no report.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_cannot_be_printed_is_no_pass() {
+    let desk = Desk::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    let output = desk.command(&["run", desk.scenario(QUICK), "--quiet"]).stdout(full).output().expect("the binary starts");
+    let ran = super::Ran::of(&output);
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert!(ran.err.contains("cannot write to standard output: No space left"), "{}", ran.err);
+}
+
 /// Answers every connection with `answer` and closes it.
 fn answering(answer: &'static [u8]) -> std::net::SocketAddr {
     use std::io::{Read as _, Write as _};

@@ -1,24 +1,17 @@
 //! `wsbench prove`: the instrument proved against a server that lies on purpose. Each fault of the built-in server is committed
 //! in a run of its own; exactly the findings that name it must leave Pass, and the counts must be those of the server's log.
 
+mod honest;
 mod matrix;
+mod staged;
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use futures::StreamExt as _;
-use reference_server::{Server, ServerConfig};
-use tokio::sync::watch;
+use reference_server::ServerConfig;
 
-use crate::base::Seed;
-use crate::check::{self, Finding, Outcome};
-use crate::drive::clock::Clock;
-use crate::drive::target::Trust;
-use crate::drive::{self, Target};
-use crate::measure;
-use crate::plan::Plan;
-use crate::scenario;
+use crate::check::{Finding, Outcome};
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
@@ -29,7 +22,8 @@ use matrix::{LEFT_OUT, MATRIX, Row};
 #[command(after_help = "\
 Examples:
   wsbench prove                 the whole matrix, about a minute
-  wsbench prove drop beat       only the faults whose names begin so")]
+  wsbench prove drop beat       only the faults whose names begin so
+  wsbench prove --honest 500    no fault at all, 500 loads drawn by seed: nothing may be found")]
 pub struct ProveArgs {
     /// Only faults whose names begin with one of these
     #[arg(value_name = "FAULT")]
@@ -38,6 +32,10 @@ pub struct ProveArgs {
     /// List the faults, what each must trip and why, without running any
     #[arg(long)]
     list: bool,
+
+    /// Instead: so many short runs against the honest server, under loads drawn by seed; any finding that fails is a false alarm
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["only", "list"], value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    honest: Option<u32>,
 
     /// Runs at a time
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -114,6 +112,9 @@ fn attempt(args: &ProveArgs, terminal: Terminal) -> Result<Exit, Stopped> {
         print(&listing());
         return Ok(Exit::Pass);
     }
+    if let Some(runs) = args.honest {
+        return honest::run(runs, args.jobs, args.seed);
+    }
     let rows: Vec<Row> =
         MATRIX.iter().filter(|row| args.only.is_empty() || args.only.iter().any(|o| row.fault.starts_with(o.as_str()))).copied().collect();
     if rows.is_empty() {
@@ -154,37 +155,12 @@ async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
     };
     let heartbeat = Some(std::time::Duration::from_secs(1));
     let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
-    let log = Arc::new(Mutex::new(Vec::<String>::new()));
-    let sink = log.clone();
-    let write = move |line: &str| sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
-    let server = Server::bind(config).and_then(|server| server.with_fault_log(Arc::new(write)).start()).map_err(Stopped::environment)?;
-
-    let scenario = scenario::parse(SCENARIO, "the scenario of prove").map_err(Stopped::environment)?;
-    let plan = Arc::new(Plan::new(Arc::new(scenario), Seed(seed)));
-    let target = Target::resolve(server.url(), &Trust::default()).await.map_err(Stopped::environment)?;
-    let options = drive::Options {
-        threads: 1,
-        processes: 0,
-        urls: vec![(server.url().to_owned(), Trust::default())],
-        targets: vec![target],
-        sources: Vec::new(),
-        folder: std::path::PathBuf::new(),
-        server_inside: true,
-        journal: None,
-        live: None,
-    };
-    let (_stop, stop) = watch::channel(false);
-    let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |_| {}).await.map_err(Stopped::environment)?;
-    let _totals = server.stop();
-
-    let findings = check::judge(&plan, &outcome.account);
-    let summary = measure::summarize(&plan, &outcome.account);
-    let lines = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let ran = staged::run(config, SCENARIO, seed, 1).await?;
     Ok(Proof {
-        tripped: tripped(&findings),
-        logged: lines.iter().map(|line| copies(line)).sum(),
-        acts: lines.len() as u64,
-        counted: row.and_then(|row| row.count).map(|count| count(&summary)),
+        tripped: tripped(&ran.findings),
+        logged: ran.log.iter().map(|line| copies(line)).sum(),
+        acts: ran.log.len() as u64,
+        counted: row.and_then(|row| row.count).map(|count| count(&ran.summary)),
         row: row.unwrap_or(Row { fault: "(none)", trips: &[], count: None, because: "an honest server trips nothing" }),
     })
 }

@@ -1,0 +1,111 @@
+//! Stamps read lately. A broadcast brings the same 64 characters to every client of a shard: the first to receive them reads
+//! them, for the others they are compared. What is remembered was read in full, so that nothing is taken on trust.
+
+use crate::base::STAMP_LEN;
+
+use super::stamp::{Read, Stamp};
+
+/// Publications that may be on their way at once before they displace one another; a power of two. Under half a megabyte.
+const ENTRIES: usize = 4096;
+
+/// A table of stamps, one place for each.
+#[derive(Debug)]
+pub struct Memo {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    text: [u8; STAMP_LEN],
+    read: Read,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        // A stamp that was never written: its text is none, so that it is never found.
+        let read = Read { stamp: Stamp::NEVER, checksum: 0 };
+        Self { entries: vec![Entry { text: [0; STAMP_LEN], read }; ENTRIES] }
+    }
+}
+
+impl Memo {
+    /// What [`Stamp::decode`] gives, from memory where it has been asked before.
+    #[inline(always)]
+    pub fn decode(&mut self, text: &[u8; STAMP_LEN]) -> Option<Read> {
+        let place = place(text);
+        let entry = &mut self.entries[place];
+        if entry.text == *text {
+            return Some(entry.read);
+        }
+        entry.learn(text)
+    }
+}
+
+impl Entry {
+    /// Apart, so that it is in nobody's way.
+    #[inline(never)]
+    fn learn(&mut self, text: &[u8; STAMP_LEN]) -> Option<Read> {
+        let read = Stamp::decode(text)?;
+        *self = Self { text: *text, read };
+        Some(read)
+    }
+}
+
+/// The lowest sixteen bits of the sequence number, so that those under way at once keep out of one another's place, shifted by
+/// publisher. Any text has a place.
+#[inline(always)]
+fn place(text: &[u8; STAMP_LEN]) -> usize {
+    let word = |at: usize| u32::from_be_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]);
+    let seq = word(22);
+    let nibbles = (seq & 0x0f0f_0f0f) + 9 * ((seq >> 6) & 0x0101_0101);
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff;
+    let publisher = word(14).wrapping_mul(0x9e37_79b1) >> 16;
+    ((bytes | bytes >> 8) ^ publisher) as usize % ENTRIES
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::{Instant, PublisherId, RunId, Seq};
+
+    fn stamp(publisher: u32, seq: u32) -> Stamp {
+        let at = Instant::from_nanos(u64::from(seq) * 1000);
+        Stamp { run: RunId(7), publisher: PublisherId(publisher), seq: Seq(seq), planned: at, sent: at, padding: 0 }
+    }
+
+    #[test]
+    fn those_under_way_at_once_do_not_displace_one_another() {
+        let mut memo = Memo::default();
+        for n in 70_000..70_000 + 4096 {
+            let _ = memo.decode(&stamp(3, n).encode());
+        }
+        for n in 70_000..70_000 + 4096 {
+            let text = stamp(3, n).encode();
+            assert_eq!(memo.entries[place(&text)].text, text, "{n}");
+        }
+    }
+
+    proptest! {
+        /// Whatever was asked before, and however the text is damaged, the answer is the one without a memory.
+        #[test]
+        fn a_memory_changes_no_answer(asked in prop::collection::vec((0_u32..3, 0_u32..6, prop::option::of((0_usize..64, any::<u8>()))), 0..60)) {
+            let mut memo = Memo::default();
+            for (publisher, seq, damage) in asked {
+                let mut text = stamp(publisher, seq).encode();
+                if let Some((at, with)) = damage {
+                    text[at] = with;
+                }
+                prop_assert_eq!(memo.decode(&text), Stamp::decode(&text));
+            }
+        }
+
+        #[test]
+        fn any_text_has_a_place(text in prop::array::uniform32(any::<u8>())) {
+            let mut whole = [0; STAMP_LEN];
+            whole[..32].copy_from_slice(&text);
+            prop_assert!(place(&whole) < ENTRIES);
+        }
+    }
+}
