@@ -178,6 +178,7 @@ fn machine_readable_reports() {
     let repeats = repeats();
     golden("repeats.html", &report::html::several(&repeats, None));
     golden("repeats.txt", &report::several::text(&repeats, &Style::default()));
+    golden("repeats.junit.xml", &report::junit::several(&repeats, None));
     golden("repeats.md", &report::several::markdown(&repeats));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));

@@ -147,6 +147,7 @@ async fn answer(mut stream: TcpStream, shown: &Mutex<Option<Shown>>) -> io::Resu
             n => head.extend_from_slice(&chunk[..n]),
         }
     };
+    let bodiless = head.starts_with(b"HEAD ");
     let text = "text/plain; charset=utf-8";
     let (status, fields, kind, body) = match asked {
         Asked::Metrics => ("200 OK", "", prometheus::CONTENT_TYPE, told(shown)),
@@ -156,7 +157,10 @@ async fn answer(mut stream: TcpStream, shown: &Mutex<Option<Shown>>) -> io::Resu
     };
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{fields}Connection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
+    // An answer to HEAD has no content (RFC 9110 section 9.3.2).
+    if !bodiless {
+        stream.write_all(body.as_bytes()).await?;
+    }
     stream.shutdown().await
 }
 

@@ -52,6 +52,7 @@ fn watched(more: &[&str], enough: impl Fn(&str) -> bool) -> (Vec<String>, Ran) {
         std::thread::yield_now();
     }
     for (request, status) in [
+        ("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "405 Method Not Allowed"),
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
         ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "405 Method Not Allowed"),
         ("\u{1}\u{2}\u{3}\r\n\r\n", "400 Bad Request"),
