@@ -72,6 +72,9 @@ pub struct ServerConfig {
     /// Period of the heartbeat, from each connection's own opening.
     #[serde(with = "units::text_or_off")]
     pub heartbeat: Option<Duration>,
+    /// Period of the server's own broadcasts: `{"type":"tick","seq":0,…}` and so on, to every open client in every room.
+    #[serde(with = "units::text_or_off")]
+    pub feed: Option<Duration>,
     /// The text sent to each client when it opens.
     pub greeting: Option<String>,
     /// Period of protocol pings (RFC 6455 section 5.5.2); a peer that did not answer the last one is dropped.
@@ -119,6 +122,7 @@ impl Default for ServerConfig {
             path: None,
             fanout: Fanout::All,
             heartbeat: Some(Duration::from_secs(5)),
+            feed: None,
             greeting: Some("something".into()),
             protocol_ping: None,
             slow_consumer: SlowConsumer::Close,

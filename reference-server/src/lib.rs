@@ -21,6 +21,7 @@ pub mod deflate;
 pub mod extensions;
 mod fanout;
 pub mod fault;
+mod feed;
 pub mod frame;
 pub mod handshake;
 pub mod inlet;

@@ -16,6 +16,7 @@ use crate::config::ServerConfig;
 use crate::connection;
 use crate::counters::{self, Totals};
 use crate::fault::{ActSink, FaultCounts};
+use crate::feed;
 use crate::shard::{LogSink, Mail, Shard, Shared, Sinks};
 use crate::tls;
 use crate::transport::{Stream, Transport};
@@ -234,7 +235,11 @@ async fn run_shard(shared: Arc<Shared>, n: usize, threads: usize, listener: Opti
     // A task of its own rather than this future: it then takes its turn behind the clients that were readable when the
     // first publication came, and finds theirs too.
     let turns = tokio::task::spawn_local(take_turns(Rc::clone(&shard), n));
+    let feed = shared.config.feed.filter(|_| n == 0).map(|period| tokio::task::spawn_local(feed::run(Arc::clone(&shared), period)));
     let _ = turns.await;
+    if let Some(feed) = feed {
+        feed.abort();
+    }
     if let Some(acceptor) = acceptor {
         acceptor.abort();
     }
@@ -305,6 +310,9 @@ impl LocalServer {
     pub fn new(config: ServerConfig, clock: Arc<dyn Clock>, sinks: Sinks) -> Self {
         let shard = Shard::new(Arc::new(Shared::new(config, clock, sinks, None, 1)), 0);
         tokio::task::spawn_local(take_turns(Rc::clone(&shard), 0));
+        if let Some(period) = shard.shared.config.feed {
+            tokio::task::spawn_local(feed::run(Arc::clone(&shard.shared), period));
+        }
         Self { shard }
     }
 

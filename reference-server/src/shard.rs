@@ -315,13 +315,13 @@ impl Shard {
         fanout::glue(&publications.iter().map(frame).collect::<Vec<_>>())
     }
 
-    /// Delivers publications to everybody, or to those in a room.
+    /// Delivers publications to everybody (the server's own, and all where there are no rooms), or to those in a room.
     fn deliver_to(&self, room: Option<&Arc<str>>, publications: &[&Publication]) {
         let apart = self.shared.config.fanout == Fanout::Others;
         let plain = self.pieces(publications, None);
         let mut compressed: HashMap<u8, Vec<Piece>> = HashMap::new();
         let mut out = 0;
-        for peer in self.open.borrow().iter().filter(|peer| peer.room.as_ref() == room) {
+        for peer in self.open.borrow().iter().filter(|peer| room.is_none() || peer.room.as_ref() == room) {
             let pieces = match peer.deflate {
                 None => &plain,
                 Some(bits) => compressed.entry(bits).or_insert_with(|| self.pieces(publications, Some(bits))),

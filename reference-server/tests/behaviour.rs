@@ -406,3 +406,62 @@ fn compressed_copies_go_to_those_who_agreed_and_plain_ones_to_the_rest() {
         }
     });
 }
+
+fn ticking() -> ServerConfig {
+    ServerConfig { feed: Some(Duration::from_millis(100)), ..quiet() }
+}
+
+/// The next so many ticks a client hears, as (seq, uptime).
+async fn ticks(client: &mut Client, n: usize) -> Vec<(u64, u64)> {
+    let mut heard = Vec::new();
+    for _ in 0..n {
+        let frame = client.hear().await.expect("a tick");
+        let tick: serde_json::Value = serde_json::from_slice(&frame.payload).expect("JSON");
+        assert_eq!(tick["type"], "tick");
+        heard.push((tick["seq"].as_u64().expect("a number"), tick["uptime_ms"].as_u64().expect("a number")));
+    }
+    heard
+}
+
+#[test]
+fn everybody_hears_every_tick_from_its_opening_on() {
+    with_server(ticking(), |server| async move {
+        let mut first = Client::connect(&server).await;
+        assert_eq!(ticks(&mut first, 3).await, [(0, 100), (1, 200), (2, 300)]);
+        let mut second = Client::connect(&server).await;
+        assert_eq!(ticks(&mut second, 2).await, [(3, 400), (4, 500)]);
+        assert_eq!(ticks(&mut first, 2).await, [(3, 400), (4, 500)]);
+    });
+    with_server(ServerConfig { rooms: true, ..ticking() }, |server| async move {
+        for path in ["/a", "/b"] {
+            let mut client = Client::ask(&server, request(path, "").as_bytes()).await.expect("a response");
+            assert_eq!(ticks(&mut client, 1).await.len(), 1, "{path} hears the server too");
+        }
+    });
+    with_server(quiet(), |server| async move {
+        let mut client = Client::connect(&server).await;
+        assert_eq!(client.hear_all(SOON * 10).await.len(), 0, "nothing is said where nothing is asked");
+    });
+}
+
+#[test]
+fn a_late_tick_leaves_the_timetable_as_it_was() {
+    let lines = Lines::default();
+    let faults = vec!["tick-late=40ms,every=3".parse().expect("a fault")];
+    let config = ServerConfig { faults, ..ticking() };
+    with_sinks(config, Sinks { faults: Some(lines.sink()), ..Sinks::default() }, |server| async move {
+        let mut client = Client::connect(&server).await;
+        assert_eq!(ticks(&mut client, 5).await, [(0, 100), (1, 200), (2, 340), (3, 400), (4, 500)]);
+    });
+    assert_eq!(lines.all().iter().filter(|line| line.contains("tick-late")).count(), 1);
+}
+
+#[test]
+fn ticks_suffer_the_faults_of_copies() {
+    let config = ServerConfig { faults: vec!["drop,every=2,clients=0".parse().expect("a fault")], ..ticking() };
+    with_server(config, |server| async move {
+        let mut client = Client::connect(&server).await;
+        let heard: Vec<u64> = ticks(&mut client, 3).await.into_iter().map(|(seq, _)| seq).collect();
+        assert_eq!(heard, [0, 2, 4]);
+    });
+}

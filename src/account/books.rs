@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bottom::Sightings;
 use super::copies::Copies;
+use super::feed::Feed;
 use super::lives::Connections;
 use super::pings::Pings;
 use super::pulse::Pulse;
@@ -47,6 +48,8 @@ pub struct Account {
     pub protocol: Pings,
     /// The server's heartbeat.
     pub pulse: Pulse,
+    /// The server's own broadcasts.
+    pub feed: Feed,
     /// The instrument's condition.
     pub health: Condition,
     /// Second by second.
@@ -210,6 +213,7 @@ impl Account {
             application: Pings::default(),
             protocol: Pings::default(),
             pulse: Pulse::default(),
+            feed: Feed::default(),
             health: Condition::default(),
             rows: Rows::default(),
             bounds: Bounds::default(),
@@ -236,6 +240,7 @@ impl Account {
         self.application.merge(other.application);
         self.protocol.merge(other.protocol);
         self.pulse.merge(other.pulse);
+        self.feed.merge(other.feed);
         self.health.merge(other.health);
         self.rows.merge(other.rows);
         self.bounds.merge(&other.bounds);

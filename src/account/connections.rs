@@ -28,6 +28,7 @@ impl Ledger {
                     self.seats[slot].owed_from = at;
                     self.seats[slot].sit(self.limits.publishers);
                     self.last_ready = self.last_ready.max(at);
+                    self.feed_ready(slot, at);
                 }
             }
             Event::NoSubprotocol { at, .. } => {
@@ -54,6 +55,7 @@ impl Ledger {
                     self.rows.at(at).lost += 1;
                 }
             }
+            Event::Item { at, key, .. } => self.item(slot, at, key),
             Event::Stray { at, kind, sample, .. } => self.stray(slot, conn, at, kind, sample),
             other => self.signal(slot, conn, other),
         }
@@ -113,6 +115,9 @@ impl Ledger {
         if life.ready < Instant::FAR {
             self.past.push((slot, old, life));
         }
+        if let Some(feed) = &mut self.feed {
+            feed.reopen(slot);
+        }
         self.pulse.begin(slot);
         self.application.begin(slot);
         self.protocol.begin(slot);
@@ -128,9 +133,27 @@ impl Ledger {
             self.somebody_left = true;
         }
         self.seats[slot].leave();
+        if let Some(feed) = &mut self.feed {
+            feed.leave(slot, at);
+        }
         self.pulse.end(slot, conn, opened, at);
         self.application.end(slot, conn, at);
         self.protocol.end(slot, conn, at);
+    }
+
+    fn feed_ready(&mut self, slot: usize, at: Instant) {
+        if let (Some(feed), Some(part)) = (&mut self.feed, self.log.feed.own(self.slots.share().index)) {
+            feed.ready(part, slot, at);
+        }
+    }
+
+    /// A broadcast of the server's own.
+    fn item(&mut self, slot: usize, at: Instant, key: u64) {
+        let (Some(feed), Some(part)) = (&mut self.feed, self.log.feed.own(self.slots.share().index)) else { return };
+        if feed.item(part, slot, at, key) {
+            self.copies.received += 1;
+            self.rows.at(at).copies += 1;
+        }
     }
 
     fn stray(&mut self, slot: usize, conn: ConnId, at: Instant, kind: StrayKind, sample: &[u8]) {

@@ -9,8 +9,8 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Greeting, HttpPublish,
-    InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
+    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Encoding, Feed, FeedCheck, Greeting,
+    HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
 };
 
 pub(crate) const fn ms(ms: u64) -> Instant {
@@ -83,6 +83,17 @@ pub(crate) fn over_http(scenario: &mut Scenario) {
         });
         scenario.checks.publish = true;
     }
+}
+
+/// A scenario whose server broadcasts by itself, every 100 ms, with no key twice if `unique`; a copy must come within a second of its
+/// first.
+pub(crate) fn feeding(clients: u32, unique: bool) -> Scenario {
+    let mut scenario = scenario(clients, 0);
+    let every = Span::from_millis(100);
+    scenario.feed = Some(Feed { id: None, unique, built_in: every });
+    scenario.checks.integrity = false;
+    scenario.checks.feed = Some(FeedCheck { every, tolerance: Span::from_millis(20) });
+    scenario
 }
 
 /// Who did what when, in the order told.
@@ -231,6 +242,19 @@ impl History {
     pub(crate) fn beats(&mut self, client: u32, times: impl IntoIterator<Item = u64>) -> &mut Self {
         for at in times {
             self.tell(Event::Beat { conn: ConnId(client), at: ms(at) });
+        }
+        self
+    }
+
+    /// A broadcast of the server's own.
+    pub(crate) fn item(&mut self, client: u32, key: u64, at: u64) -> &mut Self {
+        self.tell(Event::Item { conn: ConnId(client), at: ms(at), key })
+    }
+
+    /// Broadcast `n` of a feed that ticks every 100 ms from 1 s on reaches all `but` some clients, client c c ms later.
+    pub(crate) fn tick(&mut self, n: u64, key: u64, but: &[u32]) -> &mut Self {
+        for client in (0..self.plan.connections).filter(|c| !but.contains(c)) {
+            self.item(client, key, 1_000 + 100 * n + u64::from(client));
         }
         self
     }

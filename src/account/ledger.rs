@@ -8,6 +8,7 @@ use super::books::Publications;
 use super::bottom::shown;
 use super::condition::Readings;
 use super::copies::{Copies, Place, RangeRoom, Seat, flaw_names, publication};
+use super::feed::FeedBook;
 use super::limits::Limits;
 use super::lives::{Life, Lives};
 use super::pings::PingBook;
@@ -30,7 +31,7 @@ pub struct Ledger {
     pub(super) slots: Slots,
     pub(super) limits: Limits,
     /// What is planned from here on belongs to the steady state.
-    steady_at: Instant,
+    pub(super) steady_at: Instant,
     /// What arrives from here on is contested: an interrupted run is closing.
     pub(super) refuse_from: Instant,
     pub(super) phases: BTreeMap<Phase, Instant>,
@@ -52,6 +53,8 @@ pub struct Ledger {
     pub(super) application: PingBook,
     pub(super) protocol: PingBook,
     pub(super) pulse: PulseBook,
+    /// The server's own broadcasts, where the scenario expects any.
+    pub(super) feed: Option<Box<FeedBook>>,
     pub(super) readings: Readings,
     /// When the last member became one.
     pub(super) last_ready: Instant,
@@ -99,6 +102,7 @@ impl Ledger {
             application: PingBook::new(pong.filter(|p| p.application.is_some()).map(|p| p.within), slots),
             protocol: PingBook::new(pong.filter(|p| p.protocol).map(|p| p.within), slots),
             pulse: PulseBook::new(checks.heartbeat.as_ref(), slots),
+            feed: FeedBook::new(&plan, share.index, limits.within, (0..size).map(|slot| share.conn(slot))),
             readings: Readings::default(),
             last_ready: Instant::EPOCH,
             past: Vec::new(),
@@ -323,6 +327,9 @@ impl Ledger {
         self.phases.entry(phase).or_insert(at);
         if phase == Phase::Steady {
             self.steady_at = self.steady_at.min(at);
+        }
+        if let (Phase::Drain, Some(feed)) = (phase, &mut self.feed) {
+            feed.drains(at);
         }
         self.refuse();
     }

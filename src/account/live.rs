@@ -31,7 +31,7 @@ pub const BOUNDS_NS: [u64; 16] = [
     10_000_000_000,
 ];
 
-/// Every latency, in the order in which [`Live::sample`] renews them.
+/// Every latency that is known while a run lasts, in the order in which [`Live::sample`] renews them.
 pub const LATENCIES: [Metric; 7] =
     [Metric::Delivery, Metric::Transit, Metric::SendLag, Metric::Pong, Metric::HeartbeatInterval, Metric::Connect, Metric::Publish];
 
@@ -140,6 +140,8 @@ impl Ledger {
             Metric::HeartbeatInterval => Buckets::of(self.pulse.intervals(), None),
             Metric::Connect => Buckets::of(&self.lives.sums.handshakes, None),
             Metric::Publish => Buckets::of(&self.requests, None),
+            // Known only when the books of all shards are merged.
+            Metric::Spread => Buckets::default(),
             Metric::Pong => {
                 let mut both = Buckets::of(self.application.round_trips(), None);
                 both.merge(&Buckets::of(self.protocol.round_trips(), None));

@@ -9,6 +9,7 @@ mod bottom;
 mod condition;
 mod connections;
 mod copies;
+mod feed;
 #[cfg(test)]
 pub(crate) mod history;
 mod ledger;
@@ -34,6 +35,7 @@ pub(crate) mod tests;
 pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted};
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
+pub use feed::Feed;
 pub use ledger::{Ledger, stray_name};
 pub use live::{BOUNDS_NS, Buckets, LATENCIES, Live};
 pub use lives::Connections;

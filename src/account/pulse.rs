@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bottom::Sightings;
 use super::tally::Tally;
 use crate::base::{ConnId, Instant, Span};
-use crate::scenario::model::{Beat, HeartbeatCheck};
+use crate::scenario::model::{Beat, FirstBeat, HeartbeatCheck};
 
 /// What the heartbeats of a shard, or of the whole run, came to. Every beat is in time, early or late; every beat that was due
 /// came in time, came late, or was missed.
@@ -70,6 +70,8 @@ struct Last {
 pub(super) struct PulseBook {
     promise: Option<(Span, Span)>,
     by_ping: bool,
+    /// One timer beats for all: the first beat may come at any time within the period.
+    first_any: bool,
     lasts: Vec<Last>,
     sums: Pulse,
 }
@@ -79,6 +81,7 @@ impl PulseBook {
         Self {
             promise: check.map(|c| (c.every, c.tolerance)),
             by_ping: check.is_some_and(|c| c.beat == Beat::ProtocolPing),
+            first_any: check.is_some_and(|c| c.first == FirstBeat::Any),
             lasts: if check.is_some() { vec![Last::default(); slots] } else { Vec::new() },
             sums: Pulse::default(),
         }
@@ -135,6 +138,10 @@ impl PulseBook {
         let sums = &mut self.sums;
         if !first {
             sums.intervals.record(interval.as_nanos());
+        }
+        if first && self.first_any && interval <= every + tolerance {
+            sums.in_time += 1;
+            return;
         }
         let periods = ((interval.as_nanos() + every.as_nanos() / 2) / every.as_nanos()).max(1);
         sums.jitter.record(interval.abs_diff(every.times(periods)).as_nanos());

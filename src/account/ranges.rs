@@ -57,6 +57,15 @@ impl Ranges {
         true
     }
 
+    /// Takes out everything below `n`.
+    pub(super) fn cut_below(&mut self, n: u32) {
+        let first = self.0.partition_point(|r| r.1 <= n);
+        self.0.drain(..first);
+        if let Some(range) = self.0.first_mut() {
+            range.0 = range.0.max(n);
+        }
+    }
+
     /// How many members lie in `[from, to)`.
     #[cfg(test)]
     pub(super) fn count_in(&self, from: u32, to: u32) -> u64 {
@@ -91,6 +100,11 @@ mod tests {
                 }
                 prop_assert_eq!(ranges.count(), set.len() as u64);
                 prop_assert!(ranges.0.windows(2).all(|w| w[0].1 < w[1].0), "sorted and apart: {:?}", ranges);
+            }
+            let mut cut = ranges.clone();
+            cut.cut_below(30);
+            for n in 0..70 {
+                prop_assert_eq!(cut.contains(n), n >= 30 && set.contains(&n));
             }
             let mut wide = ranges.clone();
             wide.widen(33);

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::feed::FeedLog;
 use super::ranges::Ranges;
 use super::share::Share;
 use crate::base::{Instant, PublisherId, Seq, Span};
@@ -21,6 +22,8 @@ pub struct SendLog {
     publishers: Vec<Sent>,
     /// Entries a publisher may keep.
     room: usize,
+    /// What the server broadcast by itself, as the shards saw it; empty in a run without a feed.
+    pub(super) feed: FeedLog,
 }
 
 /// One publisher's part.
@@ -66,7 +69,9 @@ impl SendLog {
         let publishers = (0..plan.publishers)
             .map(|p| Sent { known: share.owns(plan.connection_of(PublisherId(p))), stride: 1, ..Sent::default() })
             .collect();
-        Self { publishers, room }
+        let rooms = plan.scenario.feed.as_ref().map(|_| plan.division.rooms());
+        let feed = rooms.map_or_else(FeedLog::default, |rooms| FeedLog::new(share.index, rooms));
+        Self { publishers, room, feed }
     }
 
     /// The same with room for so many entries a publisher.
@@ -81,6 +86,7 @@ impl SendLog {
     pub fn empty(plan: &Plan) -> Self {
         let mut log = Self::new(plan, Share::WHOLE);
         log.publishers.iter_mut().for_each(|sent| sent.known = false);
+        log.feed = FeedLog::default();
         log
     }
 
@@ -93,6 +99,7 @@ impl SendLog {
 
     /// Takes over what `other` knows. Every publisher is written by one shard, so the order of merging does not matter.
     pub fn merge(&mut self, other: &Self) {
+        self.feed.merge(&other.feed);
         for (mine, theirs) in self.publishers.iter_mut().zip(&other.publishers) {
             if (theirs.known, theirs.count, theirs.rejections) > (mine.known, mine.count, mine.rejections) {
                 mine.clone_from(theirs);

@@ -2,6 +2,7 @@
 
 use super::books::{Account, Bounds};
 use super::copies::{Copies, Seat};
+use super::feed::{self, Feed};
 use super::ledger::Ledger;
 use super::lives::Life;
 use super::rows::Rows;
@@ -92,6 +93,9 @@ impl Ledger {
     /// have come as were outstanding.
     #[must_use]
     pub fn all_in(&self, log: &SendLog) -> bool {
+        if let (Some(feed), Some(drain)) = (&self.feed, self.phases.get(&Phase::Drain)) {
+            return feed.all_in(&log.feed, &self.log.feed, *drain);
+        }
         let total = log.total();
         let members = u64::from(self.lives.members);
         if members == 0 || total == 0 {
@@ -188,6 +192,11 @@ impl Ledger {
             moved.settle(seat, &life, self.slots.conn(slot), &closing, &mut sheet);
         }
         moved.enter(&mut sheet.copies);
+        let mut feed = Feed::default();
+        if let Some(book) = self.feed.take() {
+            let closing = feed::Closing { steady: self.steady_at, closed: closed_at };
+            feed = book.settle(&log.feed, &self.log.feed, closing, (&mut sheet.copies, &mut sheet.rows, &mut sheet.bounds));
+        }
         if !sheet.copies.balance() {
             sheet.bounds.out_of_balance += 1;
         }
@@ -209,6 +218,7 @@ impl Ledger {
             application: self.application.finish(),
             protocol: self.protocol.finish(),
             pulse: self.pulse.finish(),
+            feed,
             health: self.readings.finish(share.index),
             rows: sheet.rows,
             bounds: sheet.bounds,

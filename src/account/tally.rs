@@ -48,6 +48,20 @@ impl Tally {
         self.max = self.max.max(ns);
     }
 
+    /// Records `n` spans of the same length.
+    pub(super) fn record_n(&mut self, ns: u64, n: u64) {
+        if ns > HIGHEST_NS {
+            self.clamped += n;
+        }
+        self.add(bucket_of(ns.clamp(1, HIGHEST_NS)), n);
+        self.max = self.max.max(ns);
+    }
+
+    /// Notes the longest of values recorded with less precision, exactly.
+    pub(super) fn reach(&mut self, ns: u64) {
+        self.max = self.max.max(ns);
+    }
+
     /// Adds `n` to a bucket.
     pub(super) fn add(&mut self, bucket: usize, n: u64) {
         if self.counts.is_empty() {

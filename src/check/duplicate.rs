@@ -2,23 +2,25 @@
 
 use super::evidence::{Draft, Evidence, witnesses};
 use super::words::{percent, several};
-use super::{Check, Finding};
+use super::{Check, Finding, feed};
 
 pub(super) static CHECK: Check = Check {
     id: "duplicate",
     claim: "No client receives a publication twice.",
     needs: "At least one copy received.",
-    proves: "Every arrival was looked up in the books of its client and publisher, however long ago the first one came. Duplicates are counted apart and never stand in for a missing copy.",
+    proves: "Every arrival was looked up in the books of its client and publisher, however long ago the first one came. Duplicates are counted apart and never stand in for a missing copy. Where the server broadcasts by itself, a second one is a duplicate when only a minority got it, or when `unique` says that none comes twice.",
     examine,
 };
 
 fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
-    if !evidence.plan.scenario.checks.duplicate || !evidence.publishes() {
+    if !evidence.plan.scenario.checks.duplicate || !evidence.copies_due() {
         return Vec::new();
     }
     let copies = &evidence.account.copies;
-    let population = copies.received - copies.stray_copies;
-    let distinct = population - copies.duplicate;
+    let arrivals = copies.received - copies.stray_copies;
+    let unique = evidence.plan.scenario.feed.as_ref().is_some_and(|feed| feed.unique);
+    let population = if unique || evidence.comparable() { arrivals } else { 0 };
+    let distinct = arrivals - copies.duplicate;
     let draft = Draft {
         population,
         unit: "received copies",
@@ -35,7 +37,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         violations: copies.duplicate,
         note: vec![hint(copies.duplicate, distinct)],
         witnesses: witnesses([&copies.duplicate_sightings]),
-        empty: "no copy was received",
+        empty: if evidence.feeds() && arrivals > 0 { feed::NOBODY_TO_COMPARE } else { "no copy was received" },
         ..Draft::default()
     };
     vec![draft.conclude(check, evidence)]

@@ -27,6 +27,21 @@ impl<'a> Evidence<'a> {
         self.plan.scenario.publish.is_some()
     }
 
+    /// Whether the server was to broadcast by itself.
+    pub(super) fn feeds(&self) -> bool {
+        self.plan.scenario.feed.is_some()
+    }
+
+    /// Whether copies were to come, of publications or of the server's own broadcasts.
+    pub(super) fn copies_due(&self) -> bool {
+        self.publishes() || self.feeds()
+    }
+
+    /// Whether the copies that came can be compared with anything: those of a feed only with those of another client.
+    pub(super) fn comparable(&self) -> bool {
+        !self.feeds() || self.account.copies.owed > 0
+    }
+
     /// The seconds in which the instrument itself stood still for at least `limit`: how many, and the copies that came in
     /// them or in the second after.
     pub(super) fn standstill(&self, limit: Span) -> Standstill {

@@ -8,7 +8,7 @@ use crate::scenario::model::HeartbeatCheck;
 
 pub(super) static CHECK: Check = Check {
     id: "heartbeat",
-    claim: "Each client receives the server's heartbeat at the promised cadence, the first beat one period after it connected.",
+    claim: "Each client receives the server's heartbeat at the promised cadence, the first beat one period after it connected (or at any time within it, where the scenario says so).",
     needs: "At least one client that stayed longer than a period and its tolerance.",
     proves: "Every interval of every client was compared with the promise: too short is early (doubled timers, bursts), too long is late, and what was due and did not come is missed, also at the end of a connection's life.",
     examine,

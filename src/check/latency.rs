@@ -9,9 +9,9 @@ use crate::scenario::model::{LatencyLimit, Metric};
 
 pub(super) static CHECK: Check = Check {
     id: "latency",
-    claim: "The stated percentiles of delivery, transit, pong, heartbeat interval, connect and publish stay within their limits.",
-    needs: "At least one sample of the metric; delivery, transit and send lag are taken in the steady state only.",
-    proves: "Delivery is measured from the instant the publication was due, so a stalled server cannot hide behind a stalled sender (coordinated omission); transit is measured from the instant it was sent. A send-lag limit is the instrument's own: beyond it the finding is inconclusive.",
+    claim: "The stated percentiles of delivery, transit, pong, heartbeat interval, connect, publish and spread stay within their limits.",
+    needs: "At least one sample of the metric; delivery, transit, send lag and spread are taken in the steady state only.",
+    proves: "Delivery is measured from the instant the publication was due, so a stalled server cannot hide behind a stalled sender (coordinated omission); transit is measured from the instant it was sent. Spread, of a server that broadcasts by itself, is measured from the first receiver of all. A send-lag limit is the instrument's own: beyond it the finding is inconclusive.",
     examine,
 };
 
@@ -47,7 +47,7 @@ fn one(check: &Check, evidence: &Evidence<'_>, limit: &LatencyLimit) -> Finding 
     }
     if limit.metric != Metric::Connect {
         draft.excuse(evidence, limit.at_most, |standstill| match limit.metric {
-            Metric::Delivery | Metric::Transit => standstill.copies,
+            Metric::Delivery | Metric::Transit | Metric::Spread => standstill.copies,
             Metric::Publish if standstill.seconds > 0 => u64::MAX,
             _ => standstill.seconds * evidence.account.connections.opened,
         });
@@ -66,6 +66,7 @@ fn tally(evidence: &Evidence<'_>, metric: Metric) -> Tally {
         Metric::HeartbeatInterval => account.pulse.intervals.clone(),
         Metric::Connect => account.connections.handshakes.clone(),
         Metric::Publish => account.requests.clone(),
+        Metric::Spread => account.feed.spread.clone(),
         Metric::Pong => {
             let mut both = account.application.round_trips.clone();
             both.merge(&account.protocol.round_trips);
@@ -83,5 +84,6 @@ const fn metric_name(metric: Metric) -> &'static str {
         Metric::HeartbeatInterval => "heartbeat interval",
         Metric::Connect => "connect",
         Metric::Publish => "publish",
+        Metric::Spread => "spread",
     }
 }

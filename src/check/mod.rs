@@ -7,6 +7,7 @@ mod connect;
 mod delivery;
 mod duplicate;
 mod evidence;
+mod feed;
 mod finding;
 mod heartbeat;
 mod instrument;
@@ -44,7 +45,7 @@ pub struct Check {
 }
 
 /// Every check, in the order in which findings are listed.
-pub static CATALOGUE: [Check; 13] = [
+pub static CATALOGUE: [Check; 14] = [
     connect::CHECK,
     subprotocol::CHECK,
     survival::CHECK,
@@ -57,6 +58,7 @@ pub static CATALOGUE: [Check; 13] = [
     latency::CHECK,
     pong::CHECK,
     heartbeat::CHECK,
+    feed::CHECK,
     instrument::CHECK,
 ];
 

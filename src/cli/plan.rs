@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::terminal::{print, say};
 use crate::base::{ByteSize, Seed, Span};
 use crate::plan::{Budget, PaceKind, Plan, Planned};
-use crate::scenario::model::{Pace, Scenario, Target, Via};
+use crate::scenario::model::{Extract, Feed, Pace, Scenario, Target, Via};
 use crate::scenario::{Reading, ScenarioError, Surroundings, read_with};
 
 /// Show what a run would do and need, without touching the network.
@@ -202,15 +202,34 @@ fn pace(pace: &Pace) -> String {
     }
 }
 
+/// What the server broadcasts by itself.
+fn broadcasts(out: &mut String, plan: &Plan, feed: &Feed) {
+    row(out, "none", "the server broadcasts by itself: what one client gets, all that are there must");
+    let known = match &feed.id {
+        None => "its whole content".to_owned(),
+        Some(Extract::Json(pointer)) => format!("the JSON value at {pointer}"),
+        Some(Extract::Regex(pattern)) => format!("what {} finds", pattern.as_str()),
+        Some(Extract::Bytes(from, to)) => format!("its bytes {from} to {to}"),
+    };
+    let again = if feed.unique { ", which never comes twice" } else { " and its occurrence" };
+    row(out, "known by", &format!("{known}{again}"));
+    let which = if plan.scenario.dialect.matches.is_some() { "those that match" } else { "all that nothing else explains" };
+    row(out, "messages", which);
+    if plan.scenario.target == Target::BuiltIn {
+        row(out, "cadence", &format!("the built-in server broadcasts every {}", feed.built_in));
+    }
+    if plan.division.rooms() > 1 {
+        row(out, "rooms", &format!("{} feeds, compared apart", number(plan.division.rooms().into())));
+    }
+}
+
 fn publications(out: &mut String, plan: &Plan, budget: &Budget) {
     heading(out, "Publications");
     let Some(publish) = &plan.scenario.publish else {
-        let what = if plan.scenario.feed.is_some() {
-            "the server broadcasts by itself: what one client receives, all must"
-        } else {
-            "nothing is published: the clients only listen"
-        };
-        row(out, "none", what);
+        match &plan.scenario.feed {
+            Some(feed) => broadcasts(out, plan, feed),
+            None => row(out, "none", "nothing is published: the clients only listen"),
+        }
         return;
     };
     let (min, max) = (publish.size.min, publish.size.max);

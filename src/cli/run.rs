@@ -257,9 +257,12 @@ fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
     Ok(reading.scenario)
 }
 
-/// The built-in server as the scenario wants it: it takes compression where clients offer it.
+/// The built-in server as the scenario wants it: it takes compression where clients offer it, and broadcasts by itself where that is
+/// what they listen to.
 fn inside(scenario: &Scenario) -> ServerConfig {
-    ServerConfig { deflate: scenario.groups.iter().any(|group| group.connection.deflate), ..ServerConfig::on_free_port() }
+    let feed = scenario.feed.as_ref().map(|feed| feed.built_in.to_std());
+    let deflate = scenario.groups.iter().any(|group| group.connection.deflate);
+    ServerConfig { feed, deflate, ..ServerConfig::on_free_port() }
 }
 
 fn seed(args: &RunArgs) -> Seed {

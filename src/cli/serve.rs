@@ -40,6 +40,9 @@ pub struct ServeArgs {
     /// Period of the heartbeat `{"type":1,"message":"ping"}`, from each connection's opening; or `off`.
     #[arg(long, value_name = "SPAN|off", default_value = "5s", value_parser = span_or_off)]
     heartbeat: OrOff<Duration>,
+    /// Broadcast `{"type":"tick","seq":0,…}` and so on by itself this often, to every open client; or `off`.
+    #[arg(long, value_name = "SPAN|off", default_value = "off", value_parser = span_or_off)]
+    feed: OrOff<Duration>,
     /// Text sent to each client when it opens; or `off`.
     #[arg(long, value_name = "TEXT|off", default_value = "something", value_parser = text_or_off)]
     greeting: OrOff<String>,
@@ -174,6 +177,7 @@ impl ServeArgs {
                 FanoutArg::Echo => Fanout::Echo,
             },
             heartbeat: self.heartbeat.0,
+            feed: self.feed.0,
             greeting: self.greeting.0,
             protocol_ping: self.protocol_ping.0,
             slow_consumer: match self.slow_consumer {

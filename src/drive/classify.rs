@@ -11,6 +11,8 @@ use crate::wire::memo::Memo;
 use crate::wire::payload::{self, Recognised};
 use crate::wire::stamp::Stamp;
 
+use super::feed::Broadcasts;
+
 /// What a message turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -22,6 +24,8 @@ pub enum Kind {
     Beat,
     /// The answer to an application ping.
     Pong,
+    /// A broadcast of the server's own, by its key.
+    Item(u64),
     /// Nothing that should have come.
     Stray(StrayKind),
     /// The sender's acknowledgement, or a copy nobody asked this client to count: neither owed nor wrong.
@@ -38,6 +42,8 @@ pub struct Expectations {
     everyone: bool,
     /// How the server speaks, where it does more than relay.
     pub(super) dialect: Option<Dialect>,
+    /// What the server broadcasts by itself, where it does.
+    pub(super) feed: Option<Broadcasts>,
     pong: Option<Matcher>,
     beat: Matcher,
     /// What the clients of this shard received lately: each of a broadcast's copies but the first is known by it.
@@ -52,8 +58,9 @@ impl Expectations {
         let beat = match scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref()) {
             Some(Beat::Message(matcher)) => matcher.clone(),
             // Where no heartbeat is described, this project's own shape is still told apart from strays.
-            _ => Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" })),
+            _ => super::feed::own_beat(),
         };
+        let looks = scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref());
         let sent = scenario.publish.as_ref().map_or(Encoding::Text, |p| p.encoding);
         let publishers = (0..plan.publishers).map(PublisherId);
         let everyone = scenario.rooms.is_none()
@@ -65,6 +72,7 @@ impl Expectations {
             sent_text: sent == Encoding::Text,
             everyone,
             dialect: (!scenario.dialect.is_plain(sent)).then(|| scenario.dialect.clone()),
+            feed: scenario.feed.as_ref().map(|feed| Broadcasts::new(feed, &scenario.dialect, looks)),
             pong: scenario.checks.pong.as_ref().and_then(|p| p.application.as_ref()).map(|a| a.expect.clone()),
             beat,
             memo: RefCell::default(),
@@ -157,11 +165,17 @@ impl Expectations {
         {
             return Kind::Greeting;
         }
+        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.stated(message)) {
+            return kind;
+        }
         if self.pong.as_ref().is_some_and(|pong| pong.matches(message)) {
             return Kind::Pong;
         }
-        if self.is_beat(message) {
+        if self.feed.as_ref().is_none_or(|feed| feed.may_be_beat(message)) && self.is_beat(message) {
             return Kind::Beat;
+        }
+        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.unstated(message)) {
+            return kind;
         }
         if first && greeting == Some(&Greeting::Any) {
             return Kind::Greeting;

@@ -21,6 +21,7 @@ pub mod clock;
 mod crew;
 mod deflating;
 pub mod dial;
+mod feed;
 mod gauge;
 mod health;
 pub mod host;

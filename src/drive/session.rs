@@ -149,6 +149,9 @@ impl Session {
 
     #[inline]
     pub(super) fn on_data(&mut self, shard: &Shard, io: &mut Io, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
+        if let Some(broadcasts) = &shard.expect.feed {
+            return self.on_feed(broadcasts, shard, io, at, bytes, text);
+        }
         if let Some(dialect) = &shard.expect.dialect {
             return self.on_dialect(dialect, shard, io, at, bytes, text);
         }
@@ -166,7 +169,7 @@ impl Session {
                 }
                 match kind {
                     Some(kind) => self.on_kind(shard, at, bytes, kind),
-                    None => self.on_unstamped(shard, io, at, bytes),
+                    None => drop(self.on_unstamped(shard, io, at, bytes)),
                 }
                 Ok(())
             }
@@ -203,7 +206,7 @@ impl Session {
                 kind => self.on_kind(shard, at, message, kind),
             });
             if !stamped {
-                self.on_unstamped(shard, io, at, message);
+                let _ = self.on_unstamped(shard, io, at, message);
             }
         }
         Ok(())
@@ -211,7 +214,7 @@ impl Session {
 
     /// A message without a payload: the conversation may account for it, a rule explain it.
     #[cold]
-    pub(super) fn on_unstamped(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: &[u8]) {
+    pub(super) fn on_unstamped(&mut self, shard: &Shard, io: &mut Io, at: Instant, message: &[u8]) -> Claim {
         let claim = match &mut self.talk {
             None => Claim::Unclaimed,
             Some(talk) => {
@@ -231,6 +234,7 @@ impl Session {
                 }
             }
         }
+        claim
     }
 
     pub(super) fn unclaimed(&mut self, shard: &Shard, at: Instant, message: &[u8]) {
@@ -252,6 +256,7 @@ impl Session {
             Kind::Beat => shard.observe(Event::Beat { conn, at }),
             Kind::Stray(kind) => shard.observe(Event::Stray { conn, at, kind, sample }),
             Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
+            Kind::Item(key) => self.on_item(shard, at, key),
             Kind::Nothing => {}
         }
     }

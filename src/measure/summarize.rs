@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::spread::spread;
 use super::summary::{
-    ConnectionNumbers, CopyNumbers, Distribution, HeartbeatNumbers, InstrumentNumbers, PhaseSpan, PongLevelNumbers, PongNumbers,
-    PublicationNumbers, RateNumbers, Summary, Timeline, TimelineRow,
+    ConnectionNumbers, CopyNumbers, Distribution, FeedNumbers, HeartbeatNumbers, InstrumentNumbers, PhaseSpan, PongLevelNumbers,
+    PongNumbers, PublicationNumbers, RateNumbers, Summary, Timeline, TimelineRow,
 };
 use crate::account::{Account, Bounds, Pings, Row, SAMPLE, Sketch, Tally, stray_name};
 use crate::base::Span;
@@ -27,6 +27,7 @@ pub fn summarize(plan: &Plan, account: &Account) -> Summary {
         spread: spread(account),
         pong: pong(account),
         heartbeat: heartbeat(account),
+        feed: plan.scenario.feed.as_ref().map(|_| feed(account)),
         instrument: instrument(plan, account),
         timeline: timeline(account),
     }
@@ -146,6 +147,7 @@ fn latency(account: &Account) -> BTreeMap<Metric, Distribution> {
         (Metric::HeartbeatInterval, &account.pulse.intervals),
         (Metric::Connect, &account.connections.handshakes),
         (Metric::Publish, &account.requests),
+        (Metric::Spread, &account.feed.spread),
     ]
     .into_iter()
     .filter(|(_, tally)| tally.count() > 0)
@@ -182,6 +184,20 @@ fn heartbeat(account: &Account) -> HeartbeatNumbers {
         worst_jitter_ns: pulse.jitter.max(),
         mean_jitter_ns: pulse.jitter.mean() as u64,
         server_pings: pulse.server_pings,
+    }
+}
+
+fn feed(account: &Account) -> FeedNumbers {
+    let cadence = &account.feed.cadence;
+    FeedNumbers {
+        broadcasts: account.feed.broadcasts,
+        due: cadence.due(),
+        in_time: cadence.in_time,
+        early: cadence.early,
+        late: cadence.late,
+        missed: cadence.missed,
+        worst_jitter_ns: cadence.jitter.max(),
+        retired: account.feed.retired,
     }
 }
 
@@ -226,6 +242,12 @@ fn bounds(bounds: &Bounds, account: &Account) -> Vec<String> {
         reached.push(format!(
             "{} missing copies are in no row of the timeline: when they were due is no longer kept",
             account.copies.missing_unplaced
+        ));
+    }
+    if account.feed.retired > 0 && account.health.shards.len() > 1 {
+        reached.push(format!(
+            "{} of the server's own broadcasts were compared among the clients of each shard only: for more, use fewer threads",
+            account.feed.retired
         ));
     }
     if bounds.publishers_unknown > 0 {

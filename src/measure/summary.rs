@@ -30,6 +30,9 @@ pub struct Summary {
     pub pong: PongNumbers,
     /// The server's heartbeat.
     pub heartbeat: HeartbeatNumbers,
+    /// The server's own broadcasts, where it makes any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<FeedNumbers>,
     /// What the run cost the instrument, and how well it kept its own time.
     pub instrument: InstrumentNumbers,
     /// One row per second (folded to longer rows on long runs; `row_ns` tells).
@@ -240,6 +243,27 @@ pub struct HeartbeatNumbers {
     pub mean_jitter_ns: u64,
     /// Protocol pings from the server.
     pub server_pings: u64,
+}
+
+/// A server that broadcasts by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FeedNumbers {
+    /// Broadcasts seen, over all rooms.
+    pub broadcasts: u64,
+    /// Broadcasts due at the promised cadence; 0 where none is promised, as all that follow.
+    pub due: u64,
+    /// Intervals within the tolerance.
+    pub in_time: u64,
+    /// Too short: early, or doubled.
+    pub early: u64,
+    /// Too long, though the broadcast came.
+    pub late: u64,
+    /// Never came.
+    pub missed: u64,
+    /// Largest deviation from the cadence.
+    pub worst_jitter_ns: u64,
+    /// Broadcasts compared among the clients of each shard only.
+    pub retired: u64,
 }
 
 /// The instrument's own condition.

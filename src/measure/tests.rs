@@ -10,7 +10,7 @@ use crate::account::tests::random::{history, weather};
 use crate::account::{Account, SendLog};
 use crate::base::{ConnId, Span};
 use crate::event::{Event, PingLevel};
-use crate::scenario::model::{ApplicationPing, Beat, Body, HeartbeatCheck, Matcher, Metric, PongCheck, Template};
+use crate::scenario::model::{ApplicationPing, Beat, Body, FirstBeat, HeartbeatCheck, Matcher, Metric, PongCheck, Template};
 
 /// The summary without what legitimately depends on the number of shards: medians between marks, and the shards themselves.
 fn comparable(history: &History, account: &Account) -> Summary {
@@ -34,6 +34,7 @@ fn with_signals(mut history: History) -> History {
     scenario.checks.heartbeat = Some(HeartbeatCheck {
         beat: Beat::Message(Matcher::Exact("beat".into())),
         every: Span::from_millis(200),
+        first: FirstBeat::Period,
         tolerance: Span::from_millis(20),
     });
     plan.scenario = Arc::new(scenario);

@@ -111,6 +111,7 @@ pub(super) const fn metric_id(metric: Metric) -> &'static str {
         Metric::HeartbeatInterval => "heartbeat_interval",
         Metric::Connect => "connect",
         Metric::Publish => "publish",
+        Metric::Spread => "spread",
     }
 }
 

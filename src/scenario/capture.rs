@@ -31,17 +31,22 @@ impl Extract {
     /// The value, if the message has it. Bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn apply(&self, message: &[u8]) -> Option<String> {
+        self.with(message, |value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// What `use_it` makes of the value's bytes, if the message has it.
+    pub fn with<T>(&self, message: &[u8], use_it: impl FnOnce(&[u8]) -> T) -> Option<T> {
         match self {
             Self::Json(pointer) => match lenient(message)?.pointer(pointer)? {
-                Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
+                Value::String(text) => Some(use_it(text.as_bytes())),
+                other => Some(use_it(other.to_string().as_bytes())),
             },
             Self::Regex(pattern) => {
                 let groups = pattern.regex().captures(message)?;
                 let found = groups.get(1).or_else(|| groups.get(0))?;
-                Some(String::from_utf8_lossy(found.as_bytes()).into_owned())
+                Some(use_it(found.as_bytes()))
             }
-            Self::Bytes(from, to) => message.get(*from..*to).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            Self::Bytes(from, to) => message.get(*from..*to).map(use_it),
         }
     }
 }

@@ -9,6 +9,7 @@ mod capture;
 mod connection;
 pub mod dialect;
 mod error;
+pub mod feed;
 pub mod feeder;
 mod matcher;
 pub mod model;

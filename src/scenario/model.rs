@@ -9,6 +9,7 @@ pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
 pub use super::connection::{Auth, Connection, Handshake, Proxy};
 pub use super::dialect::{Carrier, Dialect, Role};
+pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
 pub use super::template::Template;
@@ -64,13 +65,6 @@ pub enum Compute {
     Sha256,
     /// RFC 2104 with SHA-256, under this key.
     HmacSha256(Template),
-}
-
-/// A server that broadcasts by itself: `[publish] via = "server"`. What one client received, the others must have too.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Feed {
-    /// By what a publication is known, with its occurrence; `None`: by its whole content.
-    pub id: Option<Extract>,
 }
 
 /// How clients are divided over rooms. A publication is owed to its publisher's room only.
@@ -366,6 +360,8 @@ pub enum Metric {
     Connect,
     /// A publication's HTTP request to its answer.
     Publish,
+    /// Received − received by the first client: how far the copies of a broadcast of the server's own lie apart.
+    Spread,
 }
 
 /// One limit of `[checks.latency]`.
@@ -406,10 +402,23 @@ pub struct ApplicationPing {
 pub struct HeartbeatCheck {
     /// What a beat is; `Protocol` counts the server's protocol pings.
     pub beat: Beat,
-    /// The promised cadence per connection. The first beat is due one period after the connection opened.
+    /// The promised cadence per connection.
     pub every: Span,
+    /// When the first beat is due.
+    pub first: FirstBeat,
     /// How far an interval may be off.
     pub tolerance: Span,
+}
+
+/// When a connection's first beat is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstBeat {
+    /// One period after the connection opened: each has a timer of its own.
+    #[default]
+    Period,
+    /// At any time within the first period: one timer beats for all.
+    Any,
 }
 
 /// What counts as a beat.
@@ -419,15 +428,6 @@ pub enum Beat {
     Message(Matcher),
     /// A protocol ping from the server.
     ProtocolPing,
-}
-
-/// `[checks.feed]`: how often a server that broadcasts by itself does so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct FeedCheck {
-    /// From broadcast to broadcast.
-    pub every: Span,
-    /// How far an interval may be off.
-    pub tolerance: Span,
 }
 
 /// `[checks.connect]`.

@@ -3,6 +3,7 @@
 mod behaviour;
 mod checks;
 mod clients;
+mod feed;
 mod language;
 mod publish;
 
@@ -150,8 +151,9 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     let (names, vars) = language::names(document, rows.as_ref(), r);
     let (target, groups) = clients::resolve(document, &names, r)?;
     let clients = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
-    let dialect = behaviour::dialect(document, &names, r)?;
-    let (publish, feed) = publish::resolve(document, &groups, &dialect, &names, r)?;
+    let mut dialect = behaviour::dialect(document, &names, r)?;
+    let (publish, feed) = publish::resolve(document, &groups, &mut dialect, &names, r)?;
+    feed::target(document, &target, feed.is_some(), r);
     let phases = phases(document, publish.is_some() || feed.is_some(), r)?;
     let (checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
     publish::doubts(document, &phases, r);

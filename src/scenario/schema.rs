@@ -62,6 +62,8 @@ connected! {
     Target {
         /// A ws:// or wss:// URL. Left out: the built-in reference server on a free loopback port.
         url: String,
+        /// How often the built-in server broadcasts by itself, with publish.via = "server". Default: as checks.feed expects, or 100ms.
+        feed: Span,
     }
 }
 
@@ -98,7 +100,7 @@ connected! {
 table! {
     /// What is published, by whom, how fast.
     Publish {
-        /// How publications reach the server: on the socket, over http, or by the server itself (refused: not built yet). Default: socket.
+        /// How publications reach the server: on the socket, over http, or not at all because the server broadcasts by itself. Default: socket.
         via: Word<session::Vias>,
         /// How many clients publish: the first ones. Default: 1, or all of a group with publish = true.
         publishers: u32,
@@ -122,8 +124,12 @@ table! {
         body: session::TextBody,
         /// Over http: the longest the answer may take. Default: 10s.
         within: Span,
-        /// By the server (not built yet): where a publication's id stands. Default: its whole content.
+        /// By the server: where a broadcast's id stands. Default: its whole content is its id.
         id: session::ExtractTyped,
+        /// By the server: no id comes twice, so that a second copy is a duplicate even when everybody gets one. Default: false.
+        unique: bool,
+        /// By the server: only messages that match are broadcasts; the same as dialect.match.
+        r#match: Match,
     }
 }
 

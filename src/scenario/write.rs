@@ -7,8 +7,8 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::model::{
-    Audience, Beat, Checks, ClientGroup, Encoding, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish, Scenario,
-    Target, Via,
+    Audience, Beat, Checks, ClientGroup, Encoding, FirstBeat, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish,
+    Scenario, Target, Via,
 };
 use super::schema::METRICS;
 use crate::base::{ByteSize, Rate, Span};
@@ -22,8 +22,10 @@ impl Scenario {
         if let Some(description) = &self.description {
             document.insert("description".into(), text(description));
         }
-        if let Target::Url(url) = &self.target {
-            document.insert("target".into(), table([("url", text(url))]));
+        match (&self.target, &self.feed) {
+            (Target::Url(url), _) => drop(document.insert("target".into(), table([("url", text(url))]))),
+            (Target::BuiltIn, Some(feed)) => drop(document.insert("target".into(), table([("feed", time(feed.built_in))]))),
+            (Target::BuiltIn, None) => {}
         }
         if let Some(rooms) = &self.rooms {
             document.insert("rooms".into(), session::rooms(rooms));
@@ -46,6 +48,7 @@ impl Scenario {
         if let Some(feed) = &self.feed {
             let mut out = Table::from_iter([("via".to_owned(), text("server"))]);
             out.extend(feed.id.as_ref().map(|id| ("id".to_owned(), session::extract(id))));
+            out.insert("unique".into(), feed.unique.into());
             document.insert("publish".into(), Value::Table(out));
         }
         document.insert("phases".into(), phases(&self.phases));
@@ -193,7 +196,9 @@ impl Scenario {
                 Some(OrderScope::Total) => text("total"),
             };
             out.insert("order".into(), order);
-            out.insert("integrity".into(), checks.integrity.into());
+            if self.publish.is_some() {
+                out.insert("integrity".into(), checks.integrity.into());
+            }
         }
         out.insert("stray".into(), checks.stray.into());
         out.insert("survival".into(), checks.survival.into());
@@ -210,7 +215,11 @@ impl Scenario {
         out.extend(checks.pong.as_ref().map(|check| ("pong".to_owned(), pong(check))));
         out.extend(checks.heartbeat.as_ref().map(|check| {
             let (key, beat) = looks(&check.beat);
-            ("heartbeat".to_owned(), table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]))
+            let mut out = table([(key, beat), ("every", time(check.every)), ("tolerance", time(check.tolerance))]);
+            if let (FirstBeat::Any, Some(out)) = (check.first, out.as_table_mut()) {
+                out.insert("first".into(), text("any"));
+            }
+            ("heartbeat".to_owned(), out)
         }));
         let connect = checks.connect.as_ref().map_or(false.into(), |check| {
             let mut connect = Table::from_iter([("min_share".to_owned(), Value::Float(check.min_share))]);

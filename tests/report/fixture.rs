@@ -176,6 +176,7 @@ fn make_silent() -> Report {
         latency: BTreeMap::new(),
         spread: no_spread(),
         pong: PongNumbers::default(),
+        feed: None,
         heartbeat: HeartbeatNumbers::default(),
         instrument: InstrumentNumbers { interrupted: Some("the ramp ended with no client open".into()), ..instrument() },
         timeline: Timeline::default(),
@@ -232,6 +233,7 @@ fn summary(bad: u64) -> Summary {
         latency: latency(),
         spread: spread(),
         pong: pongs(bad),
+        feed: None,
         heartbeat: HeartbeatNumbers {
             beats: 2_000,
             due: 2_000,

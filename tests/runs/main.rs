@@ -1,6 +1,7 @@
 //! Whole runs through the binary: what it concludes, what it writes, and how it takes an environment that is against it.
 
 mod environment;
+mod feeds;
 mod on_the_way;
 mod outcomes;
 mod outputs;

@@ -63,7 +63,7 @@ impl Act {
     pub(crate) fn of(mut self, publication: &Publication) -> Self {
         let payload = publication.message.payload();
         self.publication = Some(publication.number);
-        self.sender = Some(publication.from);
+        self.sender = Some(publication.from).filter(|from| *from != crate::feed::SENDER);
         self.bytes = Some(payload.len());
         self.hash = Some(format!("{:016x}", fnv1a(&payload)));
         self

@@ -15,7 +15,7 @@ use super::tamper::{Body, fragmented_ping};
 use crate::fanout::Publication;
 
 /// How long a copy waits for the one it is to be swapped, batched or overtaken by.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a lane works with.
 #[derive(Clone, Copy)]

@@ -93,6 +93,7 @@ faults! {
     BeatStop "beat-stop" Argument::Count(1), "No heartbeat is sent after the n-th";
     BeatText "beat-text" Argument::Text(r#"{"type":1,"message":"pong"}"#.into()), "A heartbeat has the wrong text";
     BeatStarved "beat-starved" Argument::None, "A heartbeat is left out when copies were sent since the last";
+    TickLate "tick-late" ms(1000), "A broadcast of the server's own (--feed) is sent late by a span; decided once per broadcast";
     PongNone "pong-none" Argument::None, "A ping is not answered; application and protocol pings alike, as are all of the pong";
     PongLate "pong-late" ms(1000), "A ping is answered late by a span";
     PongWrong "pong-wrong" Argument::None, "A ping is answered with the wrong payload";

@@ -1,6 +1,7 @@
 //! The books against what is known to be true.
 
 mod cases;
+mod feed;
 mod oracle;
 mod planned_faults;
 pub(crate) mod random;

@@ -5,6 +5,7 @@ use crate::account::history::{History, ms, scenario};
 use crate::base::ConnId;
 use crate::check::Outcome;
 use crate::event::{Event, PingLevel, StrayKind};
+use crate::scenario::model::FirstBeat;
 
 fn pong_history(tell: impl Fn(&mut History, u32)) -> History {
     let mut history = History::ordinary(with_pong(scenario(3, 1)));
@@ -111,6 +112,29 @@ fn beats_missed_late_early_doubled_and_never() {
         h.lag(2_200, 200);
     });
     assert_eq!(one(&stalled, "heartbeat").outcome, Outcome::Inconclusive, "we stood still when it came");
+}
+
+#[test]
+fn where_one_timer_beats_for_all_the_first_beat_may_come_at_any_time() {
+    let shared = |first: FirstBeat, from: u64| {
+        let mut scenario = with_heartbeat(scenario(3, 1));
+        scenario.checks.heartbeat.as_mut().expect("asked").first = first;
+        let mut history = History::ordinary(scenario);
+        history.broadcasts(0, 10);
+        for client in 0..3 {
+            history.beats(client, (0..5).map(|n| from + n * 1_000));
+        }
+        history.closes(5_000, 5_050);
+        history
+    };
+    assert_eq!(not_passed(&shared(FirstBeat::Any, 300)), []);
+    assert_eq!(only(&shared(FirstBeat::Period, 300), "heartbeat").observed, "12 of 12 beats due in time, 3 early");
+    let late = shared(FirstBeat::Any, 1_400);
+    assert_eq!(only(&late, "heartbeat").violations, 3, "but not after it");
+    // What follows the first is judged as ever.
+    let mut skips = shared(FirstBeat::Any, 300);
+    skips.events.retain(|event| !matches!(event, Event::Beat { conn: ConnId(1), at } if *at == ms(2_300)));
+    assert_eq!(one(&skips, "heartbeat").violations, 2, "one late, one missed");
 }
 
 #[test]

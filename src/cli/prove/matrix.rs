@@ -17,15 +17,34 @@ pub(super) struct Row {
     pub(super) count: Option<Count>,
     /// Why just these.
     pub(super) because: &'static str,
+    /// What the server does while it lies.
+    pub(super) load: Load,
+}
+
+/// Under what load a fault is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// The clients publish, and the server relays.
+    Relay,
+    /// Nobody publishes: the server broadcasts by itself.
+    Feed,
 }
 
 const fn row(fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
-    Row { fault, trips, count, because }
+    Row { fault, trips, count, because, load: Load::Relay }
+}
+
+const fn feed(fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
+    Row { fault, trips, count, because, load: Load::Feed }
 }
 
 const MISSING: Option<Count> = Some(|s| s.copies.missing);
 const DUPLICATE: Option<Count> = Some(|s| s.copies.duplicate);
 const OUT_OF_ORDER: Option<Count> = Some(|s| s.copies.out_of_order);
+
+/// Ticks that never came; an act of the server's log is a copy, and there are eight clients.
+const SKIPPED: Option<Count> = Some(|s| s.feed.as_ref().map_or(0, |feed| feed.missed * 8));
+const LATE_TICKS: Option<Count> = Some(|s| s.feed.as_ref().map_or(0, |feed| feed.late));
 
 fn damaged(summary: &Summary, kind: &str) -> u64 {
     summary.copies.damaged.get(kind).copied().unwrap_or(0)
@@ -88,6 +107,18 @@ pub(super) const MATRIX: &[Row] = &[
     row("bad-utf8,clients=3,from=3s", &["survival"], None, "RFC 6455 8.1: we must fail the connection"),
     row("oversize,clients=3,from=3s", &["survival"], None, "a frame nobody can take"),
     row("fragmented-control,clients=3,from=3s", &["survival"], None, "RFC 6455 5.5: we must fail the connection"),
+    feed("drop,every=3,clients=3,from=2s,until=6s", &["delivery"], MISSING, "what the others got of the feed, this one did not"),
+    feed("drop-forever,clients=5,from=2500ms", &["delivery"], None, "one client goes deaf to the feed"),
+    feed("duplicate,every=3,clients=3,from=2s,until=6s", &["duplicate"], DUPLICATE, "a tick came twice to one client"),
+    feed("reorder,every=3,clients=3,from=2s,until=6s", &["order"], OUT_OF_ORDER, "one client had a tick behind the next, and no other had"),
+    feed(
+        "delay=1700ms,clients=3,from=3s,until=3400ms",
+        &["delivery", "latency"],
+        None,
+        "one client had ticks long after the first to have them",
+    ),
+    feed("drop-publication,every=4,from=2s,until=6s", &["feed"], SKIPPED, "a tick that reaches nobody is missed by the cadence alone"),
+    feed("tick-late=150ms,every=4,from=2s,until=6s", &["feed"], LATE_TICKS, "the feed itself is late, and all clients are equally"),
 ];
 
 /// Faults without a row, and why.

@@ -15,7 +15,7 @@ use crate::check::{Finding, Outcome};
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
-use matrix::{LEFT_OUT, MATRIX, Row};
+use matrix::{LEFT_OUT, Load, MATRIX, Row};
 
 /// `wsbench prove`.
 #[derive(Debug, Args)]
@@ -46,7 +46,10 @@ pub struct ProveArgs {
     seed: u64,
 }
 
-/// The load every row is proved under: small, with every check asked for, and with limits that a busy machine can keep.
+/// The fault of a server that commits none.
+const HONEST: &str = "(none)";
+
+/// The load every row about a relay is proved under: small, with every check asked for, and with limits that a busy machine can keep.
 const SCENARIO: &str = r#"
 name = "prove"
 [clients]
@@ -83,6 +86,37 @@ late_send = "1s"
 max_loop_lag = "1s"
 "#;
 
+/// The load of rows about a server that broadcasts by itself.
+const FEED: &str = r#"
+name = "prove-feed"
+[target]
+feed = "300ms"
+[clients]
+count = 8
+connect_rate = "200/s"
+greeting = "something"
+[publish]
+via = "server"
+match = { json = { type = "tick" } }
+id = "/seq"
+[phases]
+warm_up = "0s"
+steady = "7s"
+drain = "4s"
+[checks.connect]
+min_share = "100%"
+within = "1s"
+[checks.delivery]
+within = "1200ms"
+[checks.latency.spread]
+max = "1200ms"
+[checks.feed]
+every = "300ms"
+tolerance = "95ms"
+[checks.instrument]
+max_loop_lag = "1s"
+"#;
+
 /// What came of a row.
 struct Proof {
     row: Row,
@@ -94,7 +128,9 @@ struct Proof {
 
 impl Proof {
     fn holds(&self) -> bool {
-        self.tripped == self.row.trips && self.counted.is_none_or(|counted| counted == self.logged) && self.acts > 0
+        self.tripped == self.row.trips
+            && self.counted.is_none_or(|counted| counted == self.logged)
+            && (self.acts > 0 || self.row.fault == HONEST)
     }
 }
 
@@ -122,14 +158,20 @@ fn attempt(args: &ProveArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     say(&format!("wsbench: proving {} faults against the built-in server, {} at a time", rows.len(), args.jobs));
-    let honest = runtime.block_on(prove(None, args.seed))?;
+    let mut loads: Vec<Load> = rows.iter().map(|row| row.load).collect();
+    loads.dedup();
+    let mut honest = Vec::new();
+    for load in loads {
+        let row = Row { fault: HONEST, trips: &[], count: None, because: "an honest server trips nothing", load };
+        honest.push(runtime.block_on(prove(row, args.seed))?);
+    }
     let proofs = runtime.block_on(async {
-        let runs = futures::stream::iter(rows).map(|row| prove(Some(row), args.seed));
+        let runs = futures::stream::iter(rows).map(|row| prove(row, args.seed));
         runs.buffered(args.jobs.into()).collect::<Vec<_>>().await
     });
     let proofs = proofs.into_iter().collect::<Result<Vec<_>, _>>()?;
     print(&render(&honest, &proofs, terminal.style.unicode));
-    let holds = honest.tripped.is_empty() && proofs.iter().all(Proof::holds);
+    let holds = honest.iter().all(Proof::holds) && proofs.iter().all(Proof::holds);
     Ok(if holds { Exit::Pass } else { Exit::Fail })
 }
 
@@ -138,30 +180,32 @@ fn listing() -> String {
     let mut out = String::new();
     for row in MATRIX {
         let trips = if row.trips.is_empty() { "nothing".to_owned() } else { row.trips.join(", ") };
-        let _ = writeln!(out, "{:<38} {trips:<36} {}", row.fault, row.because);
+        let _ = writeln!(out, "{:<44} {trips:<36} {}", row.fault, row.because);
     }
     let _ = writeln!(out, "\nleft out:");
     for (fault, reason) in LEFT_OUT {
-        let _ = writeln!(out, "{fault:<38} {reason}");
+        let _ = writeln!(out, "{fault:<44} {reason}");
     }
     out
 }
 
 /// One run, against an honest server or one with a fault.
-async fn prove(row: Option<Row>, seed: u64) -> Result<Proof, Stopped> {
-    let faults = match row {
-        Some(row) => vec![row.fault.parse().map_err(|e| Stopped::environment(format!("{}: {e}", row.fault)))?],
-        None => Vec::new(),
+async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
+    let faults = match row.fault {
+        HONEST => Vec::new(),
+        fault => vec![fault.parse().map_err(|e| Stopped::environment(format!("{fault}: {e}")))?],
     };
+    let load = row.load;
+    let text = if load == Load::Feed { FEED } else { SCENARIO };
     let heartbeat = Some(std::time::Duration::from_secs(1));
     let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
-    let ran = staged::run(config, SCENARIO, seed, 1).await?;
+    let ran = staged::run(config, text, seed, 1).await?;
     Ok(Proof {
         tripped: tripped(&ran.findings),
         logged: ran.log.iter().map(|line| copies(line)).sum(),
         acts: ran.log.len() as u64,
-        counted: row.and_then(|row| row.count).map(|count| count(&ran.summary)),
-        row: row.unwrap_or(Row { fault: "(none)", trips: &[], count: None, because: "an honest server trips nothing" }),
+        counted: row.count.map(|count| count(&ran.summary)),
+        row,
     })
 }
 
@@ -175,15 +219,15 @@ fn copies(line: &str) -> u64 {
     act["copies"].as_u64().unwrap_or(1)
 }
 
-fn render(honest: &Proof, proofs: &[Proof], unicode: bool) -> String {
+fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
     let (good, bad) = if unicode { ("✓", "✗") } else { ("+", "x") };
-    let mut out = format!("  {:<38} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
-    for proof in std::iter::once(honest).chain(proofs) {
-        let holds = if proof.row.fault == "(none)" { proof.tripped.is_empty() } else { proof.holds() };
+    let mut out = format!("  {:<44} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
+    for proof in honest.iter().chain(proofs) {
+        let holds = proof.holds();
         let found = if proof.tripped.is_empty() { "none".to_owned() } else { proof.tripped.join(", ") };
         let counts = proof.counted.map_or_else(|| (proof.acts.to_string(), "-".into()), |n| (proof.logged.to_string(), n.to_string()));
         let mark = if holds { good } else { bad };
-        let _ = writeln!(out, "{mark} {:<38} {found:<36} {:>8} {:>8}", proof.row.fault, counts.0, counts.1);
+        let _ = writeln!(out, "{mark} {:<44} {found:<36} {:>8} {:>8}", proof.row.fault, counts.0, counts.1);
         if !holds {
             let expected = if proof.row.trips.is_empty() { "none".to_owned() } else { proof.row.trips.join(", ") };
             let _ = writeln!(out, "    should be: {expected} ({})", proof.row.because);

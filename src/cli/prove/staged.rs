@@ -29,12 +29,14 @@ pub(super) struct Ran {
 /// # Errors
 /// When there is no server, no run, or `text` is no scenario.
 pub(super) async fn run(config: ServerConfig, text: &str, seed: u64, threads: u32) -> Result<Ran, Stopped> {
+    let scenario = scenario::parse(text, "the scenario of prove").map_err(Stopped::environment)?;
+    let feed = scenario.feed.as_ref().map(|feed| feed.built_in.to_std());
+    let config = ServerConfig { feed, ..config };
     let log = Arc::new(Mutex::new(Vec::<String>::new()));
     let sink = log.clone();
     let write = move |line: &str| sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line.to_owned());
     let server = Server::bind(config).and_then(|server| server.with_fault_log(Arc::new(write)).start()).map_err(Stopped::environment)?;
 
-    let scenario = scenario::parse(text, "the scenario of prove").map_err(Stopped::environment)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), Seed(seed)));
     let target = Target::resolve(server.url(), &Trust::default()).await.map_err(Stopped::environment)?;
     let groups = plan.scenario.groups.len();

@@ -36,8 +36,16 @@ pub(super) fn figures_of(page: &mut Page, report: &Report) {
 /// Every distribution with a sample, in the order of the way a copy takes, then the receivers of a publication.
 fn rows(report: &Report) -> Vec<(&'static str, &Distribution)> {
     let summary = &report.summary;
-    let metrics =
-        [Metric::SendLag, Metric::Publish, Metric::Transit, Metric::Delivery, Metric::Pong, Metric::HeartbeatInterval, Metric::Connect];
+    let metrics = [
+        Metric::SendLag,
+        Metric::Publish,
+        Metric::Transit,
+        Metric::Delivery,
+        Metric::Spread,
+        Metric::Pong,
+        Metric::HeartbeatInterval,
+        Metric::Connect,
+    ];
     let mut rows: Vec<_> = metrics.into_iter().filter_map(|metric| Some((metric_name(metric), summary.latency.get(&metric)?))).collect();
     let spread = &summary.spread;
     rows.extend([

@@ -28,8 +28,16 @@ pub(super) fn render(page: &mut Page, summary: &Summary) {
 
 /// Distributions with a sample, in the order of the way a copy takes.
 fn metrics(summary: &Summary) -> impl Iterator<Item = (&'static str, &Distribution)> {
-    const ORDER: [Metric; 7] =
-        [Metric::SendLag, Metric::Publish, Metric::Transit, Metric::Delivery, Metric::Pong, Metric::HeartbeatInterval, Metric::Connect];
+    const ORDER: [Metric; 8] = [
+        Metric::SendLag,
+        Metric::Publish,
+        Metric::Transit,
+        Metric::Delivery,
+        Metric::Spread,
+        Metric::Pong,
+        Metric::HeartbeatInterval,
+        Metric::Connect,
+    ];
     ORDER
         .into_iter()
         .filter_map(|metric| Some((metric_name(metric), summary.latency.get(&metric)?)))
@@ -46,6 +54,7 @@ pub(in crate::report) const fn metric_name(metric: Metric) -> &'static str {
         Metric::HeartbeatInterval => "heartbeat",
         Metric::Connect => "connect",
         Metric::Publish => "publish",
+        Metric::Spread => "spread",
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::super::error::At;
 use super::super::model::{
-    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FeedCheck, HeartbeatCheck, InstrumentCheck, LatencyLimit,
+    ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, FirstBeat, HeartbeatCheck, InstrumentCheck, LatencyLimit,
     Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
 use super::super::schema;
 use super::super::template::Names;
 use super::super::typed::{Reader, Spot, Toggle};
 use super::language::{json, pattern, send};
-use super::{delivery_limit, value};
+use super::{delivery_limit, feed, value};
 use crate::base::Span;
 
 /// The checks, and how the server's heartbeat looks.
@@ -26,6 +26,9 @@ pub(super) fn resolve(
     let typed = document.checks.as_ref().map_or(&empty, |c| &c.value);
     let publishes = publish.is_some() || feeds;
     nothing_published(typed, publishes, r);
+    if let (true, Some(spot)) = (feeds, typed.integrity.as_ref().filter(|i| i.value)) {
+        feed::no_integrity(&spot.at, r);
+    }
     let looks = looks(document, r)?;
     let pong = match &typed.pong {
         Some(Spot { value: Toggle::On(table), at }) => Some(pong(document, table, at, names, r)?),
@@ -41,14 +44,14 @@ pub(super) fn resolve(
         _ => Some(OrderScope::Publisher),
     };
     let over_http = publish.is_some_and(|p| matches!(p.via, Via::Http(_)));
-    let latency = latency(typed, publishes, pong.is_some(), over_http, r);
+    let latency = latency(typed, publishes, pong.is_some(), over_http, feeds, r);
     let offered = groups.iter().any(|g| !g.subprotocols.is_empty());
     let beat = heartbeat.as_ref().map(|h| h.beat.clone()).or(looks);
     let checks = Checks {
         delivery: delivery_limit(document, publishes).map(|(within, _)| DeliveryCheck { within }).filter(|d| positive(typed, d.within, r)),
         duplicate: publishes && value(&typed.duplicate).unwrap_or(true),
         order: order.filter(|_| publishes),
-        integrity: publishes && value(&typed.integrity).unwrap_or(true),
+        integrity: publish.is_some() && value(&typed.integrity).unwrap_or(true),
         stray: value(&typed.stray).unwrap_or(true),
         latency,
         pong,
@@ -57,7 +60,7 @@ pub(super) fn resolve(
         connect: connect(typed),
         subprotocol: asked(&typed.subprotocol, offered, "no group of clients offers a subprotocol", r),
         publish: asked(&typed.publish, over_http, "publications do not go over http", r),
-        feed: feed(typed, feeds, r)?,
+        feed: feed::check(typed, feeds, r)?,
         instrument: instrument(typed, r),
     };
     Some((checks, beat))
@@ -86,26 +89,8 @@ fn looks(document: &schema::Document, r: &mut Reader) -> Option<Option<Beat>> {
     }
 }
 
-fn feed(typed: &schema::Checks, feeds: bool, r: &mut Reader) -> Option<Option<FeedCheck>> {
-    let Some(table) = &typed.feed else { return Some(None) };
-    if !feeds {
-        r.fail(
-            &table.at,
-            "`feed` is asked: the cadence of the server's own broadcasts cannot be judged, this is not built yet",
-            "leave it out",
-        );
-        return None;
-    }
-    let Some(every) = table.every.as_ref().filter(|e| !e.is_zero()) else {
-        r.fail(&table.at, "how often does the server broadcast?", "write `every = \"1s\"`");
-        return None;
-    };
-    let tolerance = tolerance(&table.tolerance, every, r)?;
-    Some(Some(FeedCheck { every: every.value, tolerance }))
-}
-
 /// A tolerance that leaves something to fail; by default a twentieth of the period, at least 100ms.
-fn tolerance(stated: &Option<Spot<Span>>, every: &Spot<Span>, r: &mut Reader) -> Option<Span> {
+pub(super) fn tolerance(stated: &Option<Spot<Span>>, every: &Spot<Span>, r: &mut Reader) -> Option<Span> {
     let Some(spot) = stated else {
         let half = Span::from_nanos(every.as_nanos() / 2);
         return Some(Span::from_nanos(every.as_nanos() / 20).max(Span::from_millis(100)).min(half));
@@ -145,7 +130,7 @@ fn positive(typed: &schema::Checks, within: Span, r: &mut Reader) -> bool {
     true
 }
 
-fn latency(typed: &schema::Checks, publishes: bool, pings: bool, over_http: bool, r: &mut Reader) -> Vec<LatencyLimit> {
+fn latency(typed: &schema::Checks, publishes: bool, pings: bool, over_http: bool, feeds: bool, r: &mut Reader) -> Vec<LatencyLimit> {
     let Some(table) = &typed.latency else { return Vec::new() };
     let mut limits: Vec<LatencyLimit> = Vec::new();
     for (metric, percentile, limit) in &table.limits {
@@ -156,6 +141,8 @@ fn latency(typed: &schema::Checks, publishes: bool, pings: bool, over_http: bool
             r.fail(&limit.at, "a limit on pongs, but nobody pings", "add `[checks.pong]`, or leave the limit out");
         } else if *metric == Metric::Publish && !over_http {
             r.fail(&limit.at, "a limit on requests, but publications do not go over http", "publish with via = \"http\", or leave it out");
+        } else if let Some((what, help)) = feed::limit_on(*metric, feeds) {
+            r.fail(&limit.at, what, help);
         } else if limits.iter().any(|l| l.metric == *metric && (l.percentile - percentile).abs() < 1e-9) {
             r.fail(&limit.at, "the same percentile is limited twice", "leave one out");
         } else {
@@ -243,7 +230,9 @@ fn heartbeat(document: &schema::Document, typed: &schema::Heartbeat, at: &At, ph
         let what = format!("a beat every {}, but clients are there for {lives}: the check may see none and be inconclusive", every.value);
         r.warn(&every.at, what, format!("let `phases.steady` be at least \"{}\"", super::super::write::span(every.times(2) + tolerance)));
     }
-    Some(HeartbeatCheck { beat, every: every.value, tolerance })
+    let first = typed.first.as_ref().or(shared.and_then(|s| s.first.as_ref())).map_or("period", |f| f.word);
+    let first = if first == "any" { FirstBeat::Any } else { FirstBeat::Period };
+    Some(HeartbeatCheck { beat, every: every.value, first, tolerance })
 }
 
 fn connect(typed: &schema::Checks) -> Option<ConnectCheck> {

@@ -5,8 +5,8 @@ use super::super::model::{Audience, ClientGroup, Dialect, Feed, HttpPublish, Pac
 use super::super::schema;
 use super::super::template::Names;
 use super::super::typed::{Reader, Spot};
-use super::language::{extract, named, template_at, text_body};
-use super::{behaviour, value};
+use super::language::{named, template_at, text_body};
+use super::{behaviour, feed, value};
 use crate::base::{ByteSize, STAMP_LEN, Span};
 
 /// The largest payload: 64 MiB. Beyond it a plan measures memory, not delivery.
@@ -16,7 +16,7 @@ const LARGEST: u64 = 64 << 20;
 pub(super) fn resolve(
     document: &schema::Document,
     groups: &[ClientGroup],
-    dialect: &Dialect,
+    dialect: &mut Dialect,
     names: &Names,
     r: &mut Reader,
 ) -> Option<(Option<Publish>, Option<Feed>)> {
@@ -27,10 +27,9 @@ pub(super) fn resolve(
         return Some((None, None));
     }
     if via == "server" {
-        return feed(typed, r).map(|feed| (None, Some(feed)));
+        return feed::resolve(document, typed, dialect, groups, r).map(|feed| (None, Some(feed)));
     }
-    if let Some(id) = &typed.id {
-        r.fail(&id.at, "our own publications have their stamp", "`id` goes with via = \"server\"");
+    if feed::none(typed, r).is_some() {
         return None;
     }
     let via = match via {
@@ -118,36 +117,6 @@ fn publishing_group(
             None
         }
     }
-}
-
-/// A feed is the server's own: nothing of ours may be said about it. It can be written down, but nobody judges it yet: refused, so
-/// that a run that looked at nothing is not taken for a pass.
-fn feed(typed: &Spot<schema::Publish>, r: &mut Reader) -> Option<Feed> {
-    let ours = [
-        ("publishers", typed.publishers.as_ref().map(|s| &s.at)),
-        ("pace", typed.pace.as_ref().map(|s| &s.at)),
-        ("size", typed.size.as_ref().map(|s| &s.at)),
-        ("audience", typed.audience.as_ref().map(|s| &s.at)),
-        ("group", typed.group.as_ref().map(|s| &s.at)),
-        ("url", typed.url.as_ref().map(|s| &s.at)),
-    ];
-    let contradicts = ours.iter().any(|(_, at)| at.is_some());
-    for (key, at) in ours {
-        if let Some(at) = at {
-            r.fail(at, format!("via = \"server\", and `{key}`: the server decides that"), "leave it out");
-        }
-    }
-    let id = match &typed.id {
-        Some(spot) => Some(extract(&spot.value, &spot.at, r)?),
-        None => None,
-    };
-    if !contradicts {
-        let at = typed.via.as_ref().map_or(&typed.at, |via| &via.at);
-        let what = "via = \"server\": broadcasts of the server's own cannot be judged: this is not built yet";
-        r.fail(at, what, "leave [publish] out to watch connections and heartbeats only");
-        return None;
-    }
-    Some(Feed { id })
 }
 
 fn only_with_http(typed: &Spot<schema::Publish>, r: &mut Reader) -> bool {

@@ -35,7 +35,7 @@ table! {
         subprotocol: bool,
         /// Publications over http are accepted. On when they go over http.
         publish: bool,
-        /// The server's own broadcasts keep their cadence (refused: not built yet).
+        /// The server's own broadcasts keep their cadence. With publish.via = "server".
         feed: Feed,
         /// When the instrument calls itself unfit and the run inconclusive.
         instrument: Instrument,
@@ -77,6 +77,9 @@ table! {
         every: Span,
         /// How far an interval may be off. Default: a twentieth of every, at least 100ms.
         tolerance: Span,
+        /// When the first beat is due: one "period" after opening (default), or at "any" time within it, where one timer of the
+        /// server's beats for all.
+        first: super::Word<session::FirstBeats>,
     }
 }
 
@@ -142,7 +145,7 @@ impl Typed for Order {
 }
 
 /// The metrics by their keys in `[checks.latency.…]`.
-pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
+pub(in crate::scenario) const METRICS: [(&str, Metric); 8] = [
     ("delivery", Metric::Delivery),
     ("transit", Metric::Transit),
     ("send_lag", Metric::SendLag),
@@ -150,6 +153,7 @@ pub(in crate::scenario) const METRICS: [(&str, Metric); 7] = [
     ("heartbeat_interval", Metric::HeartbeatInterval),
     ("connect", Metric::Connect),
     ("publish", Metric::Publish),
+    ("spread", Metric::Spread),
 ];
 
 /// A metric as a user writes it: its key in `[checks.latency.…]`.

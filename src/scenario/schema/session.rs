@@ -435,6 +435,8 @@ words! {
     Receives: ["text", "binary", "any"];
     /// `feeder.order`.
     Orders: ["sequential", "circular", "random"];
+    /// `heartbeat.first`.
+    FirstBeats: ["period", "any"];
     /// `rooms.by`.
     RoomsBys: ["round-robin", "zipf"];
 }

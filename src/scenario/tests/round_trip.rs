@@ -227,7 +227,12 @@ fn checks() -> impl Strategy<Value = Checks> {
             application: application.map(|(send, expect)| ApplicationPing { send, expect }),
         });
     let beat = prop_oneof![Just(Beat::ProtocolPing), matchers().prop_map(Beat::Message)];
-    let heartbeat = (beat, spans()).prop_map(|(beat, tolerance)| HeartbeatCheck { beat, every: tolerance.times(3), tolerance });
+    let heartbeat = (beat, spans(), any::<bool>()).prop_map(|(beat, tolerance, any)| HeartbeatCheck {
+        beat,
+        every: tolerance.times(3),
+        first: if any { FirstBeat::Any } else { FirstBeat::Period },
+        tolerance,
+    });
     let order = prop_oneof![Just(None), Just(Some(OrderScope::Publisher)), Just(Some(OrderScope::Total))];
     let share = || (0_u32..=1000).prop_map(|n| f64::from(n) / 1000.0);
     let connect = prop::option::of((share(), prop::option::of(spans())).prop_map(|(min_share, within)| ConnectCheck { min_share, within }));
@@ -295,13 +300,13 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
         v.map(variable).into_iter().collect::<Vec<_>>()
     });
     let head = (texts(), prop::option::of(texts()), target, prop::collection::vec(groups(), 1..3));
-    // A feed can be written down but not read back: it is refused until it is judged.
-    let said = prop_oneof![publishings().prop_map(|p| (Some(p), None)), Just((None, None::<Feed>))];
+    let feed = (prop::option::of(extracts()), any::<bool>(), spans(), prop::option::of((spans(), any::<bool>())));
+    let said = prop_oneof![publishings().prop_map(|p| (Some(p), None)), feed.prop_map(|f| (None, Some(f))), Just((None, None))];
     let via = (any::<bool>(), any::<bool>(), templates(true));
     (head, said, via, phases, checks(), dialects(), (rooms, feeder, vars, prop::option::of(matchers()))).prop_map(
         |(
             (name, description, target, mut groups),
-            (mut publish, feed),
+            (mut publish, feeding),
             (http, grouped, body),
             (warm_up, steady, drain, ramp_limit),
             mut checks,
@@ -326,6 +331,17 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
             }
             checks.publish = http && publish.is_some();
             checks.subprotocol = groups.iter().any(|g| !g.subprotocols.is_empty());
+            let mut feed = None;
+            if let Some((id, unique, built_in, cadence)) = feeding {
+                checks.integrity = false;
+                checks.latency.retain(|l| matches!(l.metric, Metric::HeartbeatInterval | Metric::Connect));
+                checks.latency.push(LatencyLimit { metric: Metric::Spread, percentile: 99.0, at_most: built_in });
+                checks.feed =
+                    cadence.map(|(every, half)| FeedCheck { every: every.times(2), tolerance: if half { every } else { Span::ZERO } });
+                // Against a server elsewhere, how often the built-in one would broadcast follows from the check.
+                let elsewhere = checks.feed.map_or(Span::from_millis(100), |c| c.every);
+                feed = Some(Feed { id, unique, built_in: if target == Target::BuiltIn { built_in } else { elsewhere } });
+            }
             if publish.is_none() && feed.is_none() {
                 checks = Checks { delivery: None, duplicate: false, order: None, integrity: false, ..checks };
                 checks.latency.retain(|l| matches!(l.metric, Metric::HeartbeatInterval | Metric::Connect));
