@@ -7,6 +7,10 @@ mod connect;
 mod definition;
 #[path = "gate/init.rs"]
 mod init;
+#[path = "gate/metrics.rs"]
+mod metrics;
+#[path = "gate/repeat.rs"]
+mod repeat;
 #[path = "gate/run.rs"]
 mod run;
 #[path = "gate/stored.rs"]

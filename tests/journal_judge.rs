@@ -161,6 +161,49 @@ fn other_checks_are_asked_of_old_evidence() {
 }
 
 #[test]
+fn the_gate_stands_before_old_evidence_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let (live, code, journal) = run(directory.path(), &scaled("smoke.toml"), &["--out", &at("base")]);
+    let judge = |more: &[&str]| wsbench(&[&["judge", text(&journal), "--format", "json"], more].concat());
+    for (asked, outcome, exit) in [
+        ("delivery.owed > 0", "pass", code),
+        ("delivery.p50 < 1ns", "fail", Some(1)),
+        ("publish.p50 < 1s", "inconclusive", if code == Some(1) { code } else { Some(3) }),
+    ] {
+        let output = judge(&["--threshold", asked]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report and nothing else");
+        assert_eq!((output.status.code(), &report["exit_code"]), (exit, &exit.into()), "{asked}");
+        let found = finding(&report, "threshold").expect("a finding of its own");
+        assert_eq!((&found["expected"], &found["outcome"]), (&asked.into(), &outcome.into()));
+        // The same as if the run itself had been asked.
+        let run_again = wsbench(&["report", &at("base"), "--format", "json", "--threshold", asked]);
+        assert!(run_again.stdout == output.stdout, "{asked}");
+    }
+    let (base, page, junit) = (at("base"), at("r.html"), at("r.xml"));
+    let output = judge(&["--baseline", &base, "--fail-on-regression", "10%", "--html", &page, "--junit", &junit, "--ci", "github"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report and nothing else");
+    assert_eq!(finding(&report, "regression").expect("the comparison is in it")["outcome"], "pass", "a run is no worse than itself");
+    assert_eq!(output.status.code(), code);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("against its baseline") && said.contains("::notice "), "{said}");
+    assert!(
+        fs::read_to_string(&page).expect("written").contains("regression")
+            && fs::read_to_string(&junit).expect("written").contains("regression")
+    );
+    let again = judge(&["--html", &page]);
+    assert_eq!(again.status.code(), Some(4), "nothing is replaced without --force: {}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(judge(&["--html", &page, "--force"]).status.code(), code);
+    assert!(judge(&[]).stdout == live, "asked for nothing more, it is the run's own report");
+    for more in [&["--threshold", "delivry.p50 < 1s"][..], &["--baseline", "none.json"], &["--fail-on-regression", "1%"]] {
+        assert_eq!(judge(more).status.code(), Some(2), "{more:?}");
+    }
+    let story = wsbench(&["judge", text(&journal), "--explain", "0", "--threshold", "delivery.owed > 0"]);
+    assert_eq!(story.status.code(), Some(2), "a story judges nothing");
+    assert_eq!(wsbench(&["judge", text(&journal), "--explain", "0"]).status.code(), Some(0));
+}
+
+#[test]
 fn stories_name_what_happened() {
     let directory = tempfile::tempdir().expect("a directory");
     let (_, _, journal) = run(directory.path(), &scaled("smoke.toml"), &[]);

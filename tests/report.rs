@@ -9,6 +9,9 @@ mod fixture;
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use unicode_width::UnicodeWidthStr as _;
 use wsbench::check::Outcome;
 use wsbench::report::text::Style;
@@ -22,12 +25,56 @@ fn golden(name: &str, actual: &str) {
         return;
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let (expected, actual) = (counts_for_bytes(&expected), counts_for_bytes(actual));
     let differs = expected.lines().zip(actual.lines()).position(|(a, b)| a != b);
     assert!(
         expected == actual,
         "{name} differs first in line {}; look at it, then UPDATE_GOLDEN=1\n{actual}",
         differs.unwrap_or_else(|| expected.lines().count().min(actual.lines().count())) + 1
     );
+}
+
+/// The text with every HdrHistogram in base64 written out as its counts: how a histogram is compressed depends on the processor,
+/// what it holds does not.
+fn counts_for_bytes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    // The cookie of the compressed form, version 2, as base64 has it.
+    while let Some(at) = rest.find("HISTFA") {
+        let (before, from) = rest.split_at(at);
+        let end = from.find(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c)).unwrap_or(from.len());
+        let bytes = base64::engine::general_purpose::STANDARD.decode(&from[..end]).expect("base64");
+        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).expect("an HdrHistogram");
+        out.push_str(before);
+        out.push_str(&format!("[{}..{} {}:", histogram.low(), histogram.high(), histogram.sigfig()));
+        for bucket in histogram.iter_recorded() {
+            out.push_str(&format!(" {}×{}", bucket.value_iterated_to(), bucket.count_since_last_iteration()));
+        }
+        out.push(']');
+        rest = &from[end..];
+    }
+    out + rest
+}
+
+#[test]
+fn a_golden_histogram_is_its_counts_and_nothing_less() {
+    let encoded = |values: &[u64], level| {
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).expect("valid");
+        values.iter().for_each(|value| histogram.record(*value).expect("in bounds"));
+        let (mut plain, mut bytes) = (Vec::new(), 0x1c84_9314_u32.to_be_bytes().to_vec());
+        V2Serializer::new().serialize(&histogram, &mut plain).expect("it is written");
+        let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), level);
+        std::io::Write::write_all(&mut deflate, &plain).expect("to memory");
+        let deflated = deflate.finish().expect("to memory");
+        bytes.extend((deflated.len() as u32).to_be_bytes());
+        bytes.extend(deflated);
+        format!("Tag=a,{}\n", base64::engine::general_purpose::STANDARD.encode(bytes))
+    };
+    let (fast, best) = (flate2::Compression::none(), flate2::Compression::best());
+    let (one, other) = (encoded(&[1_000, 2_000, 2_000], fast), encoded(&[1_000, 2_000, 2_000], best));
+    assert_ne!(one, other, "the bytes differ");
+    assert_eq!(counts_for_bytes(&one), counts_for_bytes(&other));
+    assert_ne!(counts_for_bytes(&one), counts_for_bytes(&encoded(&[1_000, 2_000], fast)));
 }
 
 fn styles() -> [(&'static str, Style); 5] {
@@ -92,13 +139,23 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
         report::tap::render(&report),
         report::hdr::hlog(&report),
         report::html::render(&report),
-        report::html::several(&[report.clone(), report.clone()]),
+        report::html::several(&[report.clone(), report.clone()], None),
         report::several::text(&[report.clone(), report.clone()], &Style::default()),
         report::several::markdown(&[report.clone(), report.clone()]),
     ] {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         assert!(!text.contains('\u{202e}'), "{text}");
     }
+}
+
+/// Three runs of one plan, the second of them with faults.
+fn repeats() -> [Report; 3] {
+    let first = fixture::good();
+    let mut second = fixture::mixed();
+    (second.plan, second.target, second.seed) = (first.plan.clone(), first.target.clone(), first.seed);
+    let mut third = fixture::good();
+    third.summary.latency.insert(Metric::Delivery, first.summary.latency[&Metric::Transit].clone());
+    [first, second, third]
 }
 
 #[test]
@@ -116,8 +173,13 @@ fn machine_readable_reports() {
     golden("mixed.hgrm", &report::hdr::hgrm(&report.summary.latency[&Metric::Delivery]));
     golden("good.github.txt", &report::github::render(&fixture::good()));
     golden("mixed.html", &report::html::render(&report));
-    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()]));
+    golden("several.html", &report::html::several(&[report.clone(), fixture::good(), fixture::silent()], None));
     golden("silent.html", &report::html::render(&fixture::silent()));
+    let repeats = repeats();
+    golden("repeats.html", &report::html::several(&repeats, None));
+    golden("repeats.txt", &report::several::text(&repeats, &Style::default()));
+    golden("repeats.junit.xml", &report::junit::several(&repeats, None));
+    golden("repeats.md", &report::several::markdown(&repeats));
     golden("several.txt", &report::several::text(&[report.clone(), fixture::good()], &Style::default()));
     golden("several.md", &report::several::markdown(&[report.clone(), fixture::good()]));
     golden("report.schema.json", &format!("{:#}\n", report::json_schema()));

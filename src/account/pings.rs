@@ -196,6 +196,15 @@ impl PingBook {
     pub(super) const fn answered(&self) -> u64 {
         self.sums.on_time + self.sums.late
     }
+
+    pub(super) const fn sent(&self) -> u64 {
+        self.sums.sent
+    }
+
+    /// Ping to answer, so far.
+    pub(super) const fn round_trips(&self) -> &Tally {
+        &self.sums.round_trips
+    }
 }
 
 fn give_up(sums: &mut Pings, within: Span, conn: ConnId, ping: &Outstanding, end: Instant) {

@@ -123,6 +123,11 @@ impl PulseBook {
         self.sums.beats
     }
 
+    /// Beat to beat, so far.
+    pub(super) const fn intervals(&self) -> &Tally {
+        &self.sums.intervals
+    }
+
     fn judge(&mut self, slot: usize, conn: ConnId, opened: Instant, at: Instant) {
         let Some((every, tolerance)) = self.promise else { return };
         let Some(last) = self.lasts.get_mut(slot) else { return };

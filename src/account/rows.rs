@@ -321,6 +321,11 @@ impl Interval {
     pub(super) fn delivery(&self) -> &[u32] {
         &self.delivery
     }
+
+    /// The transit counts not yet poured.
+    pub(super) fn transit(&self) -> &[u32] {
+        &self.transit
+    }
 }
 
 /// The value at a percentile over totals and the running second together.

@@ -116,6 +116,11 @@ impl Tally {
         self.counts.iter().copied().enumerate().filter(|(_, n)| *n > 0)
     }
 
+    /// Samples in a range of buckets.
+    pub(super) fn count_of(&self, buckets: std::ops::Range<usize>) -> u64 {
+        self.counts.get(buckets).map_or(0, |counts| counts.iter().sum())
+    }
+
     /// The value at `percentile` (0..=100) in ns: the highest of its bucket, as HdrHistogram gives it; `None` without samples.
     #[must_use]
     pub fn percentile(&self, percentile: f64) -> Option<u64> {

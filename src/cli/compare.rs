@@ -1,7 +1,6 @@
 //! `wsbench compare`: a run, or several, against a baseline.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -14,26 +13,30 @@ use crate::report::{Report, html};
 
 /// Compare a run, or repeats of it, with a baseline.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsbench compare base/report.json new/report.json\n  \
-                  wsbench compare base/ new/ --fail-on-regression 10%\n  \
-                  wsbench compare base/ new/ --format html -o comparison.html\n\n\
-                  Exits 0; with --fail-on-regression 1 when a metric is worse by more than is allowed, beyond noise; 2 when the runs \
-                  are not comparable.")]
+#[command(after_help = "\
+Examples:
+  wsbench compare base/report.json new/report.json
+  wsbench compare base/ new/ --fail-on-regression 10%         repeats, of `run --repeat 5 --out new/`
+  wsbench compare base/ new/ --format html -o comparison.html
+  wsbench compare base/ new/ --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+
+Exit codes: 0 compared; with --fail-on-regression 1 when a metric is worse by more than is allowed,
+beyond noise, or a check fails that did not, 3 when one became inconclusive; 2 not comparable")]
 pub struct Args {
-    /// The baseline: a report, or a directory with report.json or with one directory a repeat.
+    /// The baseline: a report, or a directory with report.json or with one directory a repeat
     #[arg(value_name = "BASE")]
     base: PathBuf,
     /// What is compared with it.
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// Fail when a metric became worse by more than this share (10% or 0.1), beyond what noise explains.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Gate")]
     fail_on_regression: Option<f64>,
     /// What to write.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
     /// Where to write it; standard output if not given.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 }
 
@@ -68,7 +71,7 @@ pub fn run(args: &Args, style: &Style) -> Exit {
 }
 
 fn judge(args: &Args, style: &Style) -> Result<Exit, Stopped> {
-    let (base, new) = (runs(&args.base)?, runs(&args.new)?);
+    let (base, new) = (read(&args.base)?, read(&args.new)?);
     let comparison = compare(&base, &new, args.fail_on_regression).map_err(Stopped::usage)?;
     write(args.output.as_deref(), &render(args.format, style, &comparison, (&base, &new)))?;
     Ok(exit_of(comparison.verdict))
@@ -82,21 +85,6 @@ fn render(format: Format, style: &Style, comparison: &Comparison, (base, new): (
         Format::Html => html::comparison(comparison, base, new),
         Format::Github => compare::github(comparison),
     }
-}
-
-/// One report, or the repeats in a directory: its own `report.json` and those of its directories, in the order of their names.
-pub(super) fn runs(path: &Path) -> Result<Vec<Report>, Stopped> {
-    if !path.is_dir() || path.join("report.json").exists() {
-        return Ok(vec![read(path)?]);
-    }
-    let entries = fs::read_dir(path).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", path.display())))?;
-    let mut repeats: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path().join("report.json"))).filter(|file| file.exists()).collect();
-    repeats.sort();
-    if repeats.is_empty() {
-        return Err(Stopped::usage(format!("there is no report.json in {} or in its directories", path.display())));
-    }
-    repeats.iter().map(|file| read(file)).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +102,7 @@ mod tests {
     #[test]
     fn an_empty_directory_says_what_was_looked_for() {
         let directory = tempfile::tempdir().expect("a directory");
-        let failure = runs(directory.path()).expect_err("nothing there");
+        let failure = read(directory.path()).expect_err("nothing there");
         assert!(failure.message.contains("report.json"), "{}", failure.message);
     }
 }

@@ -10,6 +10,10 @@ use crate::check::{CATALOGUE, Check, find};
 
 /// Explain the checks.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wsbench explain                 a line a check
+  wsbench explain delivery        what it claims, needs and proves")]
 pub struct ExplainArgs {
     /// The check to explain (`delivery`, `order`, …); all of them, in a line each, when left out.
     pub check: Option<String>,

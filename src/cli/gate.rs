@@ -85,8 +85,14 @@ impl GateArgs {
     /// Opens what will be written and reads what will be compared with.
     ///
     /// # Errors
-    /// When a file cannot be written, or the baseline cannot be read or did other work than `facts`, with the difference named.
-    pub(super) fn open(&self, replace: bool, facts: &Facts) -> Result<Gate, Stopped> {
+    /// When a file cannot be written or cannot show that many runs, or the baseline cannot be read or did other work than `facts`,
+    /// with the difference named.
+    pub(super) fn open(&self, replace: bool, runs: u32, facts: &Facts) -> Result<Gate, Stopped> {
+        if runs > 1 && self.hlog.is_some() {
+            return Err(Stopped::usage(
+                "--hlog is a file of one run: with --repeat, write it from each run's report, as `wsbench report OUT/run-1 --format hlog`",
+            ));
+        }
         let baseline = self.baseline.as_deref().map(|place| baseline(place, facts)).transpose()?;
         let mut files: Vec<(Kind, Target)> = Vec::new();
         let mut places: Vec<&Path> = Vec::new();
@@ -116,7 +122,7 @@ impl GateArgs {
 }
 
 fn baseline(place: &Path, facts: &Facts) -> Result<Vec<Report>, Stopped> {
-    let base = super::compare::runs(place)?;
+    let base = super::report::read(place)?;
     could_compare(&base, facts).map_err(|why| Stopped::usage(format!("--baseline {}: {why}", place.display())))?;
     Ok(base)
 }
@@ -130,18 +136,25 @@ fn step_summary() -> Result<Option<(PathBuf, File)>, Stopped> {
 }
 
 impl Gate {
-    /// Adds the findings of thresholds and baseline to the report; gives the comparison, if one was asked for.
-    ///
-    /// # Errors
-    /// When the runs turn out not to be comparable after all.
-    pub(super) fn judge(&self, report: &mut Report) -> Result<Option<Comparison>, Stopped> {
+    /// Adds a finding a threshold to the report.
+    pub(super) fn ask(&self, report: &mut Report) {
         let asked: Vec<_> = self.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
         if !asked.is_empty() {
             report.add_findings(asked);
         }
+    }
+
+    /// Compares with the baseline, if one was given. To a report that stands alone the findings are added; those of several
+    /// belong to none of them.
+    ///
+    /// # Errors
+    /// When the runs turn out not to be comparable after all.
+    pub(super) fn compare(&self, reports: &mut [Report]) -> Result<Option<Comparison>, Stopped> {
         let Some((base, limit)) = &self.baseline else { return Ok(None) };
-        let comparison = compare(base, std::slice::from_ref(report), *limit).map_err(Stopped::usage)?;
-        if !comparison.findings.is_empty() {
+        let comparison = compare(base, reports, *limit).map_err(Stopped::usage)?;
+        if let [report] = reports
+            && !comparison.findings.is_empty()
+        {
             report.add_findings(comparison.findings.iter().cloned());
         }
         Ok(Some(comparison))
@@ -152,37 +165,46 @@ impl Gate {
     ///
     /// # Errors
     /// When the disk does not take a file.
-    pub(super) fn tell(self, report: &Report, comparison: Option<&Comparison>, style: &Style, data: bool) -> Result<(), Stopped> {
+    pub(super) fn tell(self, reports: &[Report], comparison: Option<&Comparison>, style: &Style, data: bool) -> Result<(), Stopped> {
         let out = |text: &str| if data { say(text.trim_end()) } else { print(text) };
         if let Some(comparison) = comparison {
             out(&format!("\n{}", compare::text(comparison, style)));
         }
         if self.github {
-            out(&report::github::render(report));
+            reports.iter().for_each(|report| out(&report::github::render(report)));
+            if let Some(comparison) = comparison.filter(|_| reports.len() > 1) {
+                out(&compare::github(comparison));
+            }
         }
         for (kind, target) in self.files {
-            let text = match kind {
-                Kind::Html => report::html::render(report),
-                Kind::Junit => report::junit::render(report),
-                Kind::Markdown => markdown(report, comparison),
-                Kind::Hlog => report::hdr::hlog(report),
-            };
-            target.write(text.as_bytes())?;
+            target.write(shown(kind, reports, comparison).as_bytes())?;
         }
         if let Some((place, mut file)) = self.summary {
-            file.write_all(markdown(report, comparison).as_bytes())
+            file.write_all(shown(Kind::Markdown, reports, comparison).as_bytes())
                 .map_err(|e| Stopped::environment(format!("cannot write the step summary {}: {e}", place.display())))?;
         }
         Ok(())
     }
 }
 
-/// The report, and behind it the comparison.
-fn markdown(report: &Report, comparison: Option<&Comparison>) -> String {
-    let mut text = report::markdown::render(report);
-    if let Some(comparison) = comparison {
-        text += "\n";
-        text += &compare::markdown(comparison);
+/// A file for people or CI: of one run, or of all of them with the comparison.
+fn shown(kind: Kind, reports: &[Report], comparison: Option<&Comparison>) -> String {
+    match (kind, reports) {
+        (Kind::Html, [report]) => report::html::render(report),
+        (Kind::Html, reports) => report::html::several(reports, comparison),
+        (Kind::Junit, [report]) => report::junit::render(report),
+        (Kind::Junit, reports) => report::junit::several(reports, comparison),
+        (Kind::Hlog, reports) => reports.iter().map(report::hdr::hlog).collect(),
+        (Kind::Markdown, reports) => {
+            let mut text = match reports {
+                [report] => report::markdown::render(report),
+                reports => report::several::markdown(reports),
+            };
+            if let Some(comparison) = comparison {
+                text += "\n";
+                text += &compare::markdown(comparison);
+            }
+            text
+        }
     }
-    text
 }

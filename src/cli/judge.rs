@@ -18,6 +18,7 @@ use crate::scenario::model::Checks;
 use crate::scenario::{self, Scenario};
 
 use super::exit::{Exit, Stopped};
+use super::gate::GateArgs;
 use super::run::exit_of;
 use super::telling::{facts, told};
 use super::terminal::{Terminal, print};
@@ -29,6 +30,8 @@ Examples:
   wsbench run scenarios/broadcast.toml --journal run.wsj
   wsbench judge run.wsj                              the same verdict and report again
   wsbench judge run.wsj --checks stricter.toml       other [checks] asked of the same evidence
+  wsbench judge run.wsj --threshold 'delivery.p99 < 250ms' --html report.html
+  wsbench judge run.wsj --baseline base/ --fail-on-regression 10%
   wsbench judge run.wsj --explain 0#117              what became of publication 117 of publisher 0
   wsbench judge run.wsj --explain 931                what client 931 lived through")]
 pub struct JudgeArgs {
@@ -37,12 +40,19 @@ pub struct JudgeArgs {
     journal: PathBuf,
 
     /// Ask the [checks] of this file instead of those of the run
-    #[arg(long, value_name = "SCENARIO")]
+    #[arg(long, value_name = "SCENARIO", help_heading = "Question")]
     checks: Option<PathBuf>,
 
     /// Tell the story of one publication (PUBLISHER#NUMBER) or one client (its number) instead
-    #[arg(long, value_name = "WHICH", value_parser = story::parse, conflicts_with = "checks")]
+    #[arg(long, value_name = "WHICH", help_heading = "Question", value_parser = story::parse, conflicts_with_all = ["checks", "GateArgs"])]
     explain: Option<story::Subject>,
+
+    #[command(flatten)]
+    gate: GateArgs,
+
+    /// Replace files that are already there
+    #[arg(long, help_heading = "Output")]
+    force: bool,
 
     /// What to print on standard output
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output", conflicts_with = "explain")]
@@ -78,11 +88,15 @@ fn attempt(args: &JudgeArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     if let Some(place) = &args.checks {
         (plan, facts) = with_checks(&plan, facts, other_checks(place, &plan.scenario)?);
     }
-    let report = judged(&args.journal, &Arc::new(plan), facts, header.shards)?;
+    let gate = args.gate.open(args.force, 1, &facts)?;
+    let mut report = judged(&args.journal, &Arc::new(plan), facts, header.shards)?;
+    gate.ask(&mut report);
+    let comparison = gate.compare(std::slice::from_mut(&mut report))?;
     match args.format {
         Format::Text => print(&report::text::render(&report, &terminal.style)),
         Format::Json => print(&report::json::render(&report)),
     }
+    gate.tell(std::slice::from_ref(&report), comparison.as_ref(), &terminal.style, args.format == Format::Json)?;
     Ok(exit_of(report.verdict))
 }
 

@@ -15,11 +15,13 @@ pub mod init;
 mod interrupt;
 mod journal;
 pub mod judge;
+mod metrics;
 mod output;
 pub mod plan;
 pub mod presets;
 mod progress;
 pub mod prove;
+mod repeat;
 pub mod report;
 pub mod run;
 pub mod schema;
@@ -31,7 +33,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use exit::Exit;
 
@@ -41,7 +43,7 @@ use exit::Exit;
 #[command(about = "Did every broadcast reach every open client: once, in order, intact and in time?")]
 #[command(after_help = "\
 Examples:
-  wsbench run scenarios/broadcast.toml                           against the built-in reference server
+  wsbench run scenarios/broadcast.toml                           against the built-in server
   wsbench run scenarios/smoke.toml --url ws://127.0.0.1:3000     against yours
   wsbench run chat.toml --html report.html --threshold 'delivery.p99 < 250ms'
   wsbench connect ws://127.0.0.1:3000                            talk with it by hand
@@ -95,10 +97,21 @@ enum Command {
     Worker,
 }
 
+/// What a command is for, how it is written, examples, and then its arguments group by group: most people look for an example.
+const HELP: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}\n";
+
+/// The command line as it is parsed.
+fn definition() -> clap::Command {
+    let command = Cli::command().help_template(HELP);
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, |sub| sub.help_template(HELP)))
+}
+
 /// Parses the command line and runs what it asks for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut matches = definition().get_matches();
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
     let terminal = terminal::Terminal::detect(cli.color);
     let exit: Exit = match cli.command {
         Command::Run(args) => run::run(&args, terminal),

@@ -18,6 +18,9 @@ use crate::scenario::{Reading, ScenarioError, Surroundings, read_with};
 
 /// Show what a run would do and need, without touching the network.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wsbench plan scenarios/broadcast.toml              load, sockets, ports and memory, before anything is sent")]
 pub struct PlanArgs {
     /// The scenario (TOML).
     pub file: PathBuf,

@@ -7,6 +7,10 @@ use crate::scenario::{PRESETS, Preset};
 
 /// List the shipped presets, or print one: TOML to read, copy and change.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wsbench presets                 which servers are known
+  wsbench presets socketio        the preset as TOML, to read, copy and change")]
 pub struct PresetsArgs {
     /// Print this preset's TOML.
     pub name: Option<String>,

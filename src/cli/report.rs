@@ -15,26 +15,31 @@ use crate::report::{self, Report, Threshold, metric};
 
 /// Render report.json or a conformance report again, in any format; several files are shown side by side.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsbench report results/report.json\n  wsbench report results/ --format html -o report.html\n  \
-                  wsbench report A.json B.json --format html -o both.html\n  \
-                  wsbench report conformance-a.json conformance-b.json --format html -o servers.html\n  \
-                  wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'\n\n\
-                  Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3).")]
+#[command(after_help = "\
+Examples:
+  wsbench report results/                                        for the terminal
+  wsbench report results/ --format html -o report.html
+  wsbench report results/ --format junit -o junit.xml
+  wsbench report A.json B.json --format html -o both.html        side by side
+  wsbench report conformance-a.json conformance-b.json --format html -o servers.html
+  wsbench report results/ --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
+
+Exits 0 when it could render; with --threshold, as the thresholds say (0, 1 or 3)")]
 pub struct Args {
-    /// Report files, directories that hold a report.json, or - for standard input.
+    /// Report files, directories with report.json or with one directory a repeat, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What to write.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
     /// Where to write it; standard output if not given.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// The distribution for --format hgrm: delivery, transit, pong, connect, send_lag, …
-    #[arg(long, value_name = "NAME", default_value = "delivery")]
+    #[arg(long, value_name = "NAME", default_value = "delivery", help_heading = "Output")]
     metric: String,
     /// Ask something more of the numbers, such as `delivery.p99 < 250ms`; may be repeated.
-    #[arg(long = "threshold", value_name = "EXPR")]
+    #[arg(long = "threshold", value_name = "EXPR", help_heading = "Gate")]
     thresholds: Vec<Threshold>,
 }
 
@@ -74,7 +79,13 @@ pub fn run(args: &Args, style: &Style) -> Exit {
 
 /// The text and the exit it deserves.
 fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
-    let texts = args.files.iter().map(|path| Ok((path.as_path(), stored(path)?))).collect::<Result<Vec<_>, Stopped>>()?;
+    let mut texts = Vec::new();
+    for path in &args.files {
+        for file in files_of(path)? {
+            let text = stored(&file)?;
+            texts.push((file, text));
+        }
+    }
     let (wire, runs): (Vec<_>, Vec<_>) = texts.iter().partition(|(_, text)| is_conformance(text));
     match (wire.first(), runs.first()) {
         (Some(wire), Some(run)) => Err(Stopped::usage(format!(
@@ -87,8 +98,11 @@ fn render(args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
     }
 }
 
-fn run_reports(texts: &[&(&Path, String)], args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
-    let mut reports = texts.iter().map(|(path, text)| parse(path, text)).collect::<Result<Vec<_>, _>>()?;
+fn run_reports(texts: &[&(PathBuf, String)], args: &Args, style: &Style) -> Result<(String, Exit), Stopped> {
+    let mut reports = Vec::new();
+    for (path, text) in texts {
+        reports.append(&mut parse(path, text)?);
+    }
     let mut exit = Exit::Pass;
     for report in &mut reports {
         let asked: Vec<_> = args.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
@@ -114,11 +128,11 @@ fn is_conformance(text: &str) -> bool {
     serde_json::from_str::<Named>(text).is_ok_and(|named| named.schema.starts_with("wsbench.conformance/"))
 }
 
-fn conformance_reports(texts: &[&(&Path, String)], args: &Args, style: &Style) -> Result<String, Stopped> {
+fn conformance_reports(texts: &[&(PathBuf, String)], args: &Args, style: &Style) -> Result<String, Stopped> {
     if let Some(threshold) = args.thresholds.first() {
         return Err(Stopped::usage(format!("`{threshold}` asks for the number of a run, and a conformance report has none")));
     }
-    let read = |(path, text): &&(&Path, String)| {
+    let read = |(path, text): &&(PathBuf, String)| {
         conformance::Report::from_json(text).map_err(|why| Stopped::usage(format!("cannot read {}: {why}", path.display())))
     };
     let reports = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -163,34 +177,56 @@ fn one(report: &Report, args: &Args, style: &Style) -> Result<String, Stopped> {
 fn several(reports: &[Report], format: Format, style: &Style) -> Result<String, Stopped> {
     match format {
         Format::Text => Ok(report::several::text(reports, style)),
-        Format::Html => Ok(report::html::several(reports)),
+        Format::Html => Ok(report::html::several(reports, None)),
         Format::Markdown => Ok(report::several::markdown(reports)),
-        _ => Err(Stopped::usage("several reports side by side are written as text, html or markdown; give one file for the rest")),
+        Format::Json => Ok(report::json::several(reports)),
+        Format::Junit => Ok(report::junit::several(reports, None)),
+        Format::Github => Ok(reports.iter().map(report::github::render).collect()),
+        Format::Csv | Format::CsvPercentiles | Format::Hgrm | Format::Hlog | Format::Tap => Err(Stopped::usage(
+            "several reports side by side are written as text, json, html, junit, markdown or github; give one file for the rest",
+        )),
     }
 }
 
-/// One report from a file, a directory that holds `report.json`, or standard input.
-pub(super) fn read(path: &Path) -> Result<Report, Stopped> {
-    parse(path, &stored(path)?)
+/// The reports at a place: of a file one, or an array of them; of a directory its own `report.json`, or those of its
+/// directories, in the order of their numbers; `-` is standard input.
+pub(super) fn read(path: &Path) -> Result<Vec<Report>, Stopped> {
+    let mut reports = Vec::new();
+    for file in files_of(path)? {
+        reports.append(&mut parse(&file, &stored(&file)?)?);
+    }
+    Ok(reports)
 }
 
-fn file_of(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("report.json") } else { path.to_owned() }
+/// The files at a place, as [`read`] has them.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Stopped> {
+    let own = path.join("report.json");
+    if !path.is_dir() || own.exists() {
+        return Ok(vec![if path.is_dir() { own } else { path.to_owned() }]);
+    }
+    let entries = fs::read_dir(path).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", path.display())))?;
+    let mut repeats: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path().join("report.json"))).filter(|file| file.exists()).collect();
+    // run-2 before run-10.
+    repeats.sort_by_key(|file| (file.as_os_str().len(), file.clone()));
+    if repeats.is_empty() {
+        return Err(Stopped::usage(format!("there is no report.json in {} or in its directories", path.display())));
+    }
+    Ok(repeats)
 }
 
-fn stored(path: &Path) -> Result<String, Stopped> {
-    let file = file_of(path);
-    let text = if path.as_os_str() == "-" {
+fn stored(file: &Path) -> Result<String, Stopped> {
+    let text = if file.as_os_str() == "-" {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
-        fs::read_to_string(&file)
+        fs::read_to_string(file)
     };
     text.map_err(|error| Stopped::usage(format!("cannot read {}: {error}", file.display())))
 }
 
-fn parse(path: &Path, text: &str) -> Result<Report, Stopped> {
-    report::json::read(text).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", file_of(path).display())))
+fn parse(file: &Path, text: &str) -> Result<Vec<Report>, Stopped> {
+    report::json::read_all(text).map_err(|error| Stopped::usage(format!("cannot read {}: {error}", file.display())))
 }
 
 /// Writes to a file or to standard output; a reader that went away is no error.
@@ -232,7 +268,9 @@ mod tests {
     fn what_cannot_be_read_is_a_usage_error_that_names_the_file() {
         let directory = tempfile::tempdir().expect("a directory");
         let broken = directory.path().join("report.json");
-        for (content, says) in [(None, "cannot read"), (Some("{"), "no wsbench report"), (Some(r#"{"schema":"other/1"}"#), "other/1")] {
+        for (content, says) in
+            [(None, "there is no report.json"), (Some("{"), "no wsbench report"), (Some(r#"{"schema":"other/1"}"#), "other/1")]
+        {
             if let Some(content) = content {
                 fs::write(&broken, content).expect("it is writable");
             }

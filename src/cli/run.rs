@@ -19,10 +19,12 @@ use crate::scenario::{Scenario, model};
 use super::exit::{Exit, Stopped};
 use super::gate::GateArgs;
 use super::journal::Keeping;
+use super::metrics::{self, Metrics};
 use super::output;
 use super::progress::Display;
+use super::repeat::{Places, Series};
 use super::telling::{facts, told};
-use super::terminal::{Terminal, print, say};
+use super::terminal::{Terminal, say};
 
 /// `wsbench run`.
 #[derive(Debug, Args)]
@@ -31,9 +33,10 @@ Examples:
   wsbench run scenarios/broadcast.toml
   wsbench run scenarios/smoke.toml --url wss://chat.example.com/ws --out results/
   wsbench run scenarios/chat.toml --seed 7 --format json > report.json
-  wsbench run scenarios/chat.toml --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
+  wsbench run chat.toml --threshold 'delivery.p99 < 250ms' --threshold 'delivery.ratio == 1'
   wsbench run scenarios/chat.toml --html report.html --junit junit.xml
-  wsbench run scenarios/chat.toml --baseline base/report.json --fail-on-regression 10%
+  wsbench run scenarios/chat.toml --repeat 5 --out new/ --baseline base/ --fail-on-regression 10%
+  wsbench run scenarios/chat.toml --metrics 127.0.0.1:9464
 
 Exit codes follow the verdict, thresholds and baseline included: 0 pass, 1 fail, 3 inconclusive; 2 bad usage, 4 environment")]
 pub struct RunArgs {
@@ -53,13 +56,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
 
-    /// Write report.json, timeline.csv, percentiles.csv and scenario.toml into this directory
+    /// Write report.json, timeline.csv, percentiles.csv and scenario.toml into this directory; with --repeat, into run-1, run-2, … in it
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
 
-    /// Write every event to this file, to be judged again with `wsbench judge`
+    /// Write every event to this file, to be judged again with `wsbench judge`; with --repeat, FILE-1, FILE-2, …
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     journal: Option<PathBuf>,
+
+    /// Serve Prometheus metrics at http://ADDRESS/metrics while it runs, such as 127.0.0.1:9464; port 0 takes any
+    #[arg(long, value_name = "ADDRESS", value_parser = metrics::parse, help_heading = "Output")]
+    metrics: Option<metrics::Place>,
 
     #[command(flatten)]
     gate: GateArgs,
@@ -83,6 +90,10 @@ pub struct RunArgs {
     /// Repeat the random choices of an earlier run
     #[arg(long, value_name = "N", help_heading = "Load")]
     seed: Option<u64>,
+
+    /// Run it so often, one run after the other: what varies from run to run is then seen, and the worst run decides
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Load")]
+    repeat: u32,
 
     /// Threads that drive clients; as many as the load asks for, up to one a core, unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Load")]
@@ -160,30 +171,36 @@ pub fn run(args: &RunArgs, terminal: Terminal) -> Exit {
 fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
     let scenario = read(args)?;
     let plan = Arc::new(Plan::new(Arc::new(scenario), seed(args)));
-    let files = args.out.as_deref().map(|dir| output::open_all(dir, FILES, args.force)).transpose()?;
+    let places = Places::new(args.repeat, args.out.as_deref(), args.journal.as_deref(), args.force)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
-    let started = Clock::unix_millis();
-    let gate = args.gate.open(args.force, &facts(&plan, TargetFacts { url: String::new(), built_in: false }, started))?;
-    let journal = args.journal.as_deref().map(|place| Keeping::open(place, args.force)).transpose()?;
-    let (outcome, facts) = runtime.block_on(drive(args, terminal, &plan, started, journal.as_ref()))?;
-    let mut report = told(&plan, &outcome.account, &outcome.cost, facts);
-    let comparison = gate.judge(&mut report)?;
-    // A journal that could not be finished must not keep the report back: it is told at the end.
-    let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
-    if let Some(files) = files {
-        write(files, &report)?;
+    let nowhere = TargetFacts { url: String::new(), built_in: false };
+    let gate = args.gate.open(args.force, args.repeat, &facts(&plan, nowhere, Clock::unix_millis()))?;
+    let mut metrics = args.metrics.as_ref().map(Metrics::open).transpose()?;
+    if let Some(metrics) = metrics.as_ref().filter(|_| !args.quiet) {
+        say(&format!("wsbench: metrics at {}", metrics.url()));
     }
-    match args.format {
-        // Nobody was reached: there is nothing to tell but why.
-        Format::Text if outcome.unreachable.is_some() => {}
-        Format::Text => print(&report::text::render(&report, &terminal.style)),
-        Format::Json => print(&report::json::render(&report)),
+    let stop = runtime.block_on(async { super::interrupt::watch() });
+    let mut series = Series::new(args.repeat, args.quiet, args.format == Format::Json);
+    while let Some(nth) = series.next(&stop) {
+        let plan = nth.plan(&plan);
+        let files = places.out(nth).map(|dir| output::open_all(&dir, FILES, args.force)).transpose()?;
+        let journal = places.journal(nth).map(|place| Keeping::open(&place, args.force)).transpose()?;
+        let around = Around { stop: stop.clone(), metrics: metrics.as_mut() };
+        let (outcome, facts) = runtime.block_on(drive(args, terminal, &plan, around, journal.as_ref()))?;
+        let mut report = told(&plan, &outcome.account, &outcome.cost, facts);
+        gate.ask(&mut report);
+        if args.repeat == 1 {
+            series.comparison = gate.compare(std::slice::from_mut(&mut report))?;
+        }
+        // A journal that could not be finished must not keep the report back: it is told at the end.
+        let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
+        if let Some(files) = files {
+            write(files, &report)?;
+        }
+        let unreachable = outcome.unreachable.map(|_| unreachable(&report));
+        series.add(report, kept.err(), unreachable);
     }
-    gate.tell(&report, comparison.as_ref(), &terminal.style, args.format == Format::Json)?;
-    if outcome.unreachable.is_some() {
-        return Err(unreachable(&report));
-    }
-    kept.map(|()| exit_of(report.verdict))
+    series.tell(gate, &terminal.style)
 }
 
 const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];
@@ -253,13 +270,20 @@ fn seed(args: &RunArgs) -> Seed {
     Seed(args.seed.unwrap_or_else(|| Seed(Clock::unix_millis()).nth(u64::from(std::process::id())).0 >> 11))
 }
 
+/// What stands around a run.
+struct Around<'a> {
+    stop: drive::Stop,
+    metrics: Option<&'a mut Metrics>,
+}
+
 async fn drive(
     args: &RunArgs,
     terminal: Terminal,
     plan: &Arc<Plan>,
-    started: u64,
+    around: Around<'_>,
     journal: Option<&Keeping>,
 ) -> Result<(Outcome, Facts), Stopped> {
+    let started = Clock::unix_millis();
     let built_in = plan.scenario.target == model::Target::BuiltIn;
     let workers = match args.processes {
         Processes::Auto => limits::workers_needed(plan.connections, built_in),
@@ -292,13 +316,13 @@ async fn drive(
         folder: folder(args),
         server_inside: built_in,
         journal: place,
+        live: around.metrics.map(|metrics| metrics.show(plan)).transpose()?,
     };
     if let Some(journal) = journal {
         journal.begin(&facts, options.shards(plan.connections))?;
     }
-    let stop = super::interrupt::watch();
     let mut display = Display::new(terminal, args.quiet);
-    let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |progress| display.show(progress)).await;
+    let outcome = drive::run(plan.clone(), options, Clock::start(), around.stop, &mut |progress| display.show(progress)).await;
     display.finish();
     if let Some(server) = server {
         let _totals = server.stop();

@@ -17,6 +17,13 @@ use crate::base::ByteSize;
 
 /// Run the reference server: broadcast, heartbeat, greeting, and faults on request.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wsbench serve                                                         on port 3000
+  wsbench serve --port 0 --fanout others --heartbeat 1s                 on any free port
+  wsbench serve --fault drop,rate=1% --fault-log faults.log             lose copies, and say which
+  wsbench serve --fault list                                            what can go wrong on request
+  wsbench serve --tls-self-signed                                       wss://")]
 pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one (the URL printed tells which).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]

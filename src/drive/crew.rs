@@ -15,6 +15,7 @@ use crate::plan::Plan;
 
 use super::clock::Clock;
 use super::gauge::Gauge;
+use super::live::Sample;
 use super::run::{DriveError, Options};
 use super::shard::{self, Directive, Start, Word};
 use super::target::{Target, Trust};
@@ -33,6 +34,14 @@ pub(super) struct Crew {
     threads: Vec<thread::JoinHandle<()>>,
     shards: u32,
     lost: Vec<(Vec<Share>, String)>,
+}
+
+/// What shards leave besides their books.
+pub(super) struct Record {
+    /// A journal whose header is written.
+    pub(super) journal: Option<Arc<Path>>,
+    /// Samples for live metrics.
+    pub(super) live: bool,
 }
 
 /// What is left when all is over.
@@ -54,8 +63,8 @@ impl Crew {
         let of = options.shards(plan.connections);
         let shares: Vec<Share> = (0..of).map(|index| Share { index, of }).collect();
         let trust = options.urls.into_iter().map(|(_, trust)| trust).collect();
-        let journal = options.journal.map(Arc::from);
-        Self::threads(plan, &shares, options.targets.into(), trust, options.sources.into(), journal, clock)
+        let record = Record { journal: options.journal.map(Arc::from), live: options.live.is_some() };
+        Self::threads(plan, &shares, options.targets.into(), trust, options.sources.into(), &record, clock)
     }
 
     /// A thread for each share.
@@ -65,14 +74,14 @@ impl Crew {
         targets: Arc<[Target]>,
         trust: Vec<Trust>,
         sources: Arc<[IpAddr]>,
-        journal: Option<Arc<Path>>,
+        record: &Record,
         clock: Clock,
     ) -> Result<Self, DriveError> {
         let (sender, words) = mpsc::unbounded_channel();
         let mut crew = Self::empty(words, shares.len());
         for &share in shares {
             let (directive, directives) = mpsc::unbounded_channel();
-            let gauge = Arc::new(Gauge::default());
+            let gauge = Arc::new(Gauge::new(record.live));
             let start = Start {
                 plan: plan.clone(),
                 share,
@@ -80,7 +89,7 @@ impl Crew {
                 targets: targets.clone(),
                 trust: trust.clone(),
                 sources: sources.clone(),
-                journal: journal.clone(),
+                journal: record.journal.clone(),
                 gauge: gauge.clone(),
                 directives,
                 words: sender.clone(),
@@ -102,7 +111,7 @@ impl Crew {
         let mut crew = Self::empty(words, of as usize);
         for n in 0..workers {
             let shares: Vec<Share> = (0..threads).map(|t| Share { index: n * threads + t, of }).collect();
-            let gauge = Arc::new(Gauge::default());
+            let gauge = Arc::new(Gauge::new(options.live.is_some()));
             let orders = worker::Orders::new(plan, shares, &options, clock);
             crew.directives.push(worker::hire(orders, gauge.clone(), sender.clone()).map_err(DriveError::Process)?);
             crew.gauges.push(gauge);
@@ -113,6 +122,13 @@ impl Crew {
     fn empty(words: mpsc::UnboundedReceiver<Word>, shards: usize) -> Self {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         Self { gauges: Vec::new(), directives: Vec::new(), words, threads: Vec::new(), shards, lost: Vec::new() }
+    }
+
+    /// The latest samples of all members; empty unless they were asked for.
+    pub(super) fn sample(&self) -> Sample {
+        let mut sum = Sample::default();
+        self.gauges.iter().filter_map(|gauge| gauge.board.as_ref()).for_each(|board| board.add_to(&mut sum));
+        sum
     }
 
     /// Tells every member.

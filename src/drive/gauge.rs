@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Phase;
 
+use super::live::Board;
+
 /// One shard's counters.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
@@ -22,6 +24,8 @@ pub(super) struct Gauge {
     published: AtomicBool,
     all_in: AtomicBool,
     lost: AtomicBool,
+    /// Where samples for live metrics are left, when anybody asked for them.
+    pub(super) board: Option<Board>,
 }
 
 /// A gauge as it crosses a pipe.
@@ -62,6 +66,11 @@ pub struct Progress {
 }
 
 impl Gauge {
+    /// A gauge at zero; with a place for samples if `live`.
+    pub(super) fn new(live: bool) -> Self {
+        Self { board: live.then(Board::default), ..Self::default() }
+    }
+
     fn counters(&self) -> [&AtomicU64; 9] {
         let Self { attempted, failed, opened, open, ready, not_ready, sent, copies, p99, .. } = self;
         [attempted, failed, opened, open, ready, not_ready, sent, copies, p99]

@@ -8,6 +8,7 @@ use crate::event::{Event, Health};
 
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::live::Sampler;
 use super::session::State;
 use super::shard::Shard;
 
@@ -24,6 +25,7 @@ pub(super) async fn watch(shard: Rc<Shard>) {
     let mut due = shard.clock.now() + TICK;
     let mut worst = Span::ZERO;
     let mut next = 0;
+    let mut sampler = Sampler::default();
     for tick in 1_u32.. {
         let Ok(now) = alarm.until(due).await else { return };
         worst = worst.max(now - due);
@@ -36,8 +38,11 @@ pub(super) async fn watch(shard: Rc<Shard>) {
             let (backlog_bytes, open) = backlog(&shard, &mut next);
             let reading = Health { loop_lag: worst, backlog_bytes, cpu: Clock::thread_cpu(), open };
             shard.observe(Event::Health { at: now, reading });
-            worst = Span::ZERO;
             let progress = shard.with_ledger(|ledger| ledger.progress());
+            if let Some(board) = &shard.gauge.board {
+                shard.with_ledger(|ledger| sampler.take(ledger, progress, worst, board));
+            }
+            worst = Span::ZERO;
             shard.gauge.sample(progress.sent, progress.taken, progress.p99_ns.unwrap_or(0));
         }
     }

@@ -15,6 +15,7 @@
 //!   disrupt.rs   disruptions on theirs: who is cut off, and how they come back
 //! crew.rs      the shards of a run, in this process or in workers, told and heard alike
 //!   worker.rs    a worker process: shards behind a pair of pipes
+//!   live.rs      samples of all of them for live metrics
 //! ```
 
 mod alarm;
@@ -33,6 +34,7 @@ mod http;
 mod hush;
 pub mod limits;
 mod link;
+mod live;
 mod pacer;
 mod pipe;
 mod proxy;
@@ -48,5 +50,6 @@ pub mod worker;
 
 pub use classify::{Expectations, Kind};
 pub use gauge::Progress;
+pub use live::{Live, Sample};
 pub use run::{Cost, DriveError, Options, Outcome, Stop, run};
 pub use target::Target;

@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::crew::Crew;
 use super::gauge::Progress;
 use super::host;
+use super::live::Live;
 use super::shard::Directive;
 use super::target::{Target, Trust};
 
@@ -49,6 +50,8 @@ pub struct Options {
     pub server_inside: bool,
     /// A journal whose header is written: every shard appends its blocks.
     pub journal: Option<PathBuf>,
+    /// Whom to tell how the run goes, for live metrics; `None` spares the samples.
+    pub live: Option<watch::Sender<Live>>,
 }
 
 impl Options {
@@ -124,8 +127,10 @@ pub async fn run(
     let cpu = Clock::process_cpu();
     let server_inside = options.server_inside;
     let processes = options.processes;
+    let live = options.live.clone();
     let mut crew = Crew::start(&plan, options, clock)?;
-    let mut watcher = Watcher { clock, stop, on_progress, planned: u64::from(plan.connections), phase: Phase::Ramp, looks: 0, fan_out: 0 };
+    let planned = u64::from(plan.connections);
+    let mut watcher = Watcher { clock, stop, on_progress, live, planned, phase: Phase::Ramp, looks: 0, fan_out: 0, owed: 0, counted: 0 };
 
     let before = host::memory_resident().unwrap_or(0);
     let ramp = ramp(&plan, &crew, &mut watcher).await;
@@ -212,7 +217,7 @@ async fn publish(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) {
     let at = watcher.clock.now() + SETTLE;
     crew.tell(&Directive::Publish { at });
     let steady = at + plan.scenario.phases.warm_up;
-    watcher.fan_out = u64::from(plan.connections) * u64::from(plan.publishers > 0);
+    watcher.fan_out = plan.budget().fan_out;
     watcher.enter(Phase::WarmUp, crew);
     while !crew.gauges.iter().all(|g| g.published()) {
         watcher.look(crew).await;
@@ -249,27 +254,44 @@ struct Watcher<'a> {
     clock: Clock,
     stop: Stop,
     on_progress: &'a mut dyn FnMut(&Progress),
+    live: Option<watch::Sender<Live>>,
     planned: u64,
     phase: Phase,
     looks: u32,
-    /// Copies owed per publication, for the progress display only.
+    /// Copies owed per publication at most, for the progress display only.
     fan_out: u64,
+    /// Copies owed for the publications counted so far.
+    owed: u64,
+    counted: u64,
 }
 
 impl Watcher<'_> {
     fn enter(&mut self, phase: Phase, crew: &Crew) {
         self.phase = phase;
         let progress = self.progress(crew);
-        (self.on_progress)(&progress);
+        self.tell(progress, crew);
     }
 
-    fn progress(&self, crew: &Crew) -> Progress {
+    /// Tells whoever wants to know.
+    fn tell(&mut self, progress: Progress, crew: &Crew) {
+        (self.on_progress)(&progress);
+        if let Some(live) = &self.live {
+            let mut sample = crew.sample();
+            sample.add_process();
+            live.send_replace(Live { progress, sample });
+        }
+    }
+
+    fn progress(&mut self, crew: &Crew) -> Progress {
         let mut progress =
             Progress { phase: Some(self.phase), at_ns: self.clock.now().as_nanos(), planned: self.planned, ..Progress::default() };
         for gauge in &crew.gauges {
             gauge.add_to(&mut progress);
         }
-        progress.missing = (progress.sent * self.fan_out.min(progress.open)).saturating_sub(progress.copies);
+        // Each publication is owed to those who were there then, not to those who are there now.
+        self.owed += progress.sent.saturating_sub(self.counted) * self.fan_out.min(progress.open);
+        self.counted = self.counted.max(progress.sent);
+        progress.missing = self.owed.saturating_sub(progress.copies);
         progress
     }
 
@@ -279,7 +301,7 @@ impl Watcher<'_> {
         let progress = self.progress(crew);
         self.looks += 1;
         if self.looks.is_multiple_of(PER_REPORT) {
-            (self.on_progress)(&progress);
+            self.tell(progress, crew);
         }
         progress
     }

@@ -14,14 +14,15 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
 use crate::account::{Account, SendLog, Share};
-use crate::base::{Seed, Span};
+use crate::base::{RunId, Seed, Span};
 use crate::plan::Plan;
 use crate::scenario::{self, Scenario, Surroundings};
 
 use super::clock::Clock;
-use super::crew::Crew;
+use super::crew::{Crew, Record};
 use super::gauge::{Gauge, Reading};
 use super::host;
+use super::live::Sample;
 use super::pipe;
 use super::run::Options;
 use super::shard::{Directive, Word};
@@ -33,6 +34,9 @@ pub const COMMAND: &str = "worker";
 /// From gauge reading to gauge reading.
 const READING: Duration = Duration::from_millis(20);
 
+/// Readings from sample to sample, where samples are asked for.
+const PER_SAMPLE: u32 = 5;
+
 /// A worker that says nothing for so long is lost: it reads its gauges out every 20 ms, and settling its books takes seconds at
 /// most. Stopped, starved or stuck, it must not hold up the run.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -43,11 +47,13 @@ pub(super) struct Orders {
     scenario: String,
     folder: PathBuf,
     seed: Seed,
+    run: RunId,
     epoch: u64,
     shares: Vec<Share>,
     urls: Vec<(String, Trust)>,
     sources: Vec<IpAddr>,
     journal: Option<PathBuf>,
+    live: bool,
 }
 
 /// What a worker process cost.
@@ -62,6 +68,7 @@ pub(super) struct WorkerCost {
 #[derive(Serialize, Deserialize)]
 enum Said {
     Reading(Reading),
+    Sample(Box<Sample>),
     Log(Box<SendLog>),
     Settled(Box<Account>, WorkerCost),
     Broken(String),
@@ -73,11 +80,13 @@ impl Orders {
             scenario: plan.scenario.to_toml(),
             folder: options.folder.clone(),
             seed: plan.seed,
+            run: plan.run,
             epoch: clock.epoch_nanos(),
             shares,
             urls: options.urls.clone(),
             sources: options.sources.clone(),
             journal: options.journal.clone(),
+            live: options.live.is_some(),
         }
     }
 }
@@ -115,6 +124,7 @@ async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gau
         };
         match said {
             Ok(Some(Said::Reading(reading))) => gauge.show(&reading),
+            Ok(Some(Said::Sample(sample))) => gauge.board.iter().for_each(|board| board.show(&sample)),
             Ok(Some(Said::Log(log))) => drop(words.send(Word::Log(log))),
             Ok(Some(Said::Settled(account, cost))) => {
                 let _ = words.send(Word::Settled(account, cost));
@@ -153,7 +163,7 @@ pub async fn serve(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + U
 async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     let _ = host::raise_descriptors();
     let scenario = read(&orders.scenario, &orders.folder)?;
-    let plan = Arc::new(Plan::new(Arc::new(scenario), orders.seed));
+    let plan = Arc::new(Plan { run: orders.run, ..Plan::new(Arc::new(scenario), orders.seed) });
     let (mut targets, mut trusts) = (Vec::new(), Vec::new());
     for ((url, trust), group) in orders.urls.into_iter().zip(&plan.scenario.groups) {
         targets.push(Target::resolve_through(&url, &trust, &group.connection.proxy).await.map_err(io::Error::other)?);
@@ -161,10 +171,11 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
     }
     let clock = Clock::with_epoch(orders.epoch);
     let before = host::memory_resident().unwrap_or(0);
-    let journal = orders.journal.map(Arc::from);
+    let record = Record { journal: orders.journal.map(Arc::from), live: orders.live };
     let mut crew =
-        Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), journal, clock).map_err(io::Error::other)?;
+        Crew::threads(&plan, &orders.shares, targets.into(), trusts, orders.sources.into(), &record, clock).map_err(io::Error::other)?;
     let mut ramp_memory = 0;
+    let mut readings = 0_u32;
     let mut ticks = tokio::time::interval(READING);
     // A message read in part must not be dropped with the branch that reads it: one task reads, this one chooses.
     let (sender, mut directives) = mpsc::unbounded_channel();
@@ -192,7 +203,15 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
                 None => return Ok(()),
             },
             result = &mut reading => return result,
-            _ = ticks.tick() => pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?,
+            _ = ticks.tick() => {
+                pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?;
+                readings += 1;
+                if orders.live && readings.is_multiple_of(PER_SAMPLE) {
+                    let mut sample = crew.sample();
+                    sample.add_process();
+                    pipe::write(to, &Said::Sample(Box::new(sample))).await?;
+                }
+            }
         }
     }
 }

@@ -9,5 +9,6 @@ mod summary;
 mod tests;
 
 pub use distribution::{HIGHEST_NS, PERCENTILES};
+pub(crate) use summarize::drop_name;
 pub use summarize::summarize;
 pub use summary::*;

@@ -31,6 +31,12 @@ pub fn render(report: &Report) -> String {
     pretty(report)
 }
 
+/// Several reports as one JSON array, which [`read_all`] reads.
+#[must_use]
+pub fn several(reports: &[Report]) -> String {
+    pretty(&reports)
+}
+
 /// Any value in the same dress as the report.
 pub(super) fn pretty(value: &impl Serialize) -> String {
     let mut bytes = Vec::with_capacity(64 * 1024);
@@ -55,6 +61,21 @@ pub fn read(text: &str) -> Result<Report, ReadError> {
         return Err(ReadError::Schema { found: super::escape(&head.schema).into_owned(), expected: super::SCHEMA });
     }
     Ok(serde_json::from_str(text)?)
+}
+
+/// Reads one report, or the array [`several`] writes.
+///
+/// # Errors
+/// As [`read`]; an array of nothing is no report.
+pub fn read_all(text: &str) -> Result<Vec<Report>, ReadError> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(vec![read(text)?]);
+    }
+    let each: Vec<serde_json::Value> = serde_json::from_str(text)?;
+    if each.is_empty() {
+        return Err(ReadError::Json(serde::de::Error::custom("the array is empty")));
+    }
+    each.iter().map(|one| read(&one.to_string())).collect()
 }
 
 /// serde_json's pretty form, with every character [`is_unsafe`] names written as an escape.

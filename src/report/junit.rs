@@ -9,17 +9,71 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
+use super::compare::{self, Comparison};
 use super::metric::{self, METRICS};
 use super::text::who;
-use super::{Report, escape, headline};
+use super::{Report, escape, headline, several};
 use crate::base::Instant;
 use crate::check::{Finding, Outcome};
+
+/// A `testsuite`: a run, or a comparison of runs with their baseline.
+struct Suite<'a> {
+    name: String,
+    class: String,
+    findings: &'a [Finding],
+    headline: String,
+    report: &'a Report,
+    /// Facts and figures of the run are told.
+    figures: bool,
+}
+
+impl<'a> Suite<'a> {
+    fn of(report: &'a Report, which: &str) -> Self {
+        Self {
+            name: format!("wsbench {}{which}", escape(&report.scenario.name)),
+            class: clean(&format!("wsbench.{}{which}", report.scenario.name)),
+            findings: &report.findings,
+            headline: headline(report),
+            report,
+            figures: true,
+        }
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.findings.iter().filter(|finding| finding.outcome == outcome).count()
+    }
+
+    /// Nanoseconds.
+    fn took(&self) -> u64 {
+        if self.figures { self.report.summary.phases.iter().map(|phase| phase.took_ns).sum() } else { 0 }
+    }
+}
 
 /// One `testsuite` for the run.
 #[must_use]
 pub fn render(report: &Report) -> String {
+    written(&[Suite::of(report, "")])
+}
+
+/// One `testsuite` a run, and one for what a comparison with a baseline found.
+#[must_use]
+pub fn several(reports: &[Report], comparison: Option<&Comparison>) -> String {
+    let mut suites: Vec<_> =
+        reports.iter().zip(several::names(reports)).map(|(report, name)| Suite::of(report, &format!(" {name}"))).collect();
+    if let (Some(comparison), Some(report)) = (comparison.filter(|comparison| !comparison.findings.is_empty()), reports.first()) {
+        suites.push(Suite {
+            findings: &comparison.findings,
+            headline: compare::headline(comparison),
+            figures: false,
+            ..Suite::of(report, " against its baseline")
+        });
+    }
+    written(&suites)
+}
+
+fn written(suites: &[Suite<'_>]) -> String {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    let done = document(&mut writer, report);
+    let done = document(&mut writer, suites);
     // Writing to memory has no way to fail.
     debug_assert!(done.is_ok(), "{done:?}");
     let mut text = String::from_utf8(writer.into_inner()).unwrap_or_default();
@@ -27,37 +81,53 @@ pub fn render(report: &Report) -> String {
     text
 }
 
-fn document(writer: &mut Writer<Vec<u8>>, report: &Report) -> io::Result<()> {
-    let count = |outcome| report.with_outcome(outcome).count().to_string();
-    let (tests, failures, errors) = (report.findings.len().to_string(), count(Outcome::Fail), count(Outcome::Inconclusive));
-    let time = seconds(report.summary.phases.iter().map(|phase| phase.took_ns).sum());
-    let name = format!("wsbench {}", escape(&report.scenario.name));
+/// Attributes that sum some suites up.
+fn totals(suites: &[Suite<'_>]) -> [(&'static str, String); 4] {
+    let sum = |of: &dyn Fn(&Suite<'_>) -> usize| suites.iter().map(of).sum::<usize>().to_string();
+    [
+        ("tests", sum(&|suite| suite.findings.len())),
+        ("failures", sum(&|suite| suite.count(Outcome::Fail))),
+        ("errors", sum(&|suite| suite.count(Outcome::Inconclusive))),
+        ("time", seconds(suites.iter().map(Suite::took).sum())),
+    ]
+}
+
+fn document(writer: &mut Writer<Vec<u8>>, suites: &[Suite<'_>]) -> io::Result<()> {
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let totals = [("tests", tests.as_str()), ("failures", &failures), ("errors", &errors), ("time", &time)];
-    writer.create_element("testsuites").with_attribute(("name", "wsbench")).with_attributes(totals).write_inner_content(|writer| {
-        // Schemas of this family take a timestamp without a zone, in UTC.
-        let timestamp = report.started_at.split('.').next().unwrap_or_default();
-        writer
-            .create_element("testsuite")
-            .with_attribute(("name", name.as_str()))
-            .with_attributes(totals)
-            .with_attributes([("skipped", "0"), ("timestamp", timestamp), ("hostname", "localhost"), ("id", "0"), ("package", "wsbench")])
-            .write_inner_content(|writer| {
-                properties(writer, report)?;
-                report.findings.iter().try_for_each(|finding| case(writer, report, finding))?;
-                let out = clean(&headline(report));
-                writer.create_element("system-out").write_text_content(BytesText::new(&out))?;
-                // The older schemas of the family ask for it even when there is nothing to say.
-                writer.create_element("system-err").write_text_content(BytesText::new(""))?;
-                Ok(())
-            })?;
+    let all = totals(suites);
+    let all = all.each_ref().map(|(name, value)| (*name, value.as_str()));
+    writer.create_element("testsuites").with_attribute(("name", "wsbench")).with_attributes(all).write_inner_content(|writer| {
+        suites.iter().enumerate().try_for_each(|(id, suite)| one(writer, id, suite))?;
         Ok(())
     })?;
     Ok(())
 }
 
+fn one(writer: &mut Writer<Vec<u8>>, id: usize, suite: &Suite<'_>) -> io::Result<()> {
+    // Schemas of this family take a timestamp without a zone, in UTC.
+    let timestamp = suite.report.started_at.split('.').next().unwrap_or_default();
+    let totals = totals(std::slice::from_ref(suite));
+    let id = id.to_string();
+    writer
+        .create_element("testsuite")
+        .with_attribute(("name", suite.name.as_str()))
+        .with_attributes(totals.each_ref().map(|(name, value)| (*name, value.as_str())))
+        .with_attributes([("skipped", "0"), ("timestamp", timestamp), ("hostname", "localhost"), ("id", &id), ("package", "wsbench")])
+        .write_inner_content(|writer| {
+            properties(writer, suite)?;
+            suite.findings.iter().try_for_each(|finding| case(writer, suite, finding))?;
+            let out = clean(&suite.headline);
+            writer.create_element("system-out").write_text_content(BytesText::new(&out))?;
+            // The older schemas of the family ask for it even when there is nothing to say.
+            writer.create_element("system-err").write_text_content(BytesText::new(""))?;
+            Ok(())
+        })?;
+    Ok(())
+}
+
 /// Facts of the run, then every figure of the metric table that has data.
-fn properties(writer: &mut Writer<Vec<u8>>, report: &Report) -> io::Result<()> {
+fn properties(writer: &mut Writer<Vec<u8>>, suite: &Suite<'_>) -> io::Result<()> {
+    let report = suite.report;
     let facts = [
         ("wsbench.version", report.wsbench_version.clone()),
         ("verdict", super::text::outcome_word(report.verdict).to_owned()),
@@ -67,12 +137,12 @@ fn properties(writer: &mut Writer<Vec<u8>>, report: &Report) -> io::Result<()> {
         ("seed", report.seed.0.to_string()),
         ("plan.digest", report.plan.digest.clone()),
     ];
-    let figures = metric::listed(METRICS).filter_map(|(name, metric)| {
+    let figures = metric::listed(METRICS).filter(|_| suite.figures).filter_map(|(name, metric)| {
         let reading = metric.read(report)?;
         Some((name, metric.unit().plain(reading.value)))
     });
     writer.create_element("properties").write_inner_content(|writer| {
-        for (name, value) in facts.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(figures) {
+        for (name, value) in facts.into_iter().filter(|_| suite.figures).map(|(name, value)| (name.to_owned(), value)).chain(figures) {
             let value = clean(&value);
             writer.create_element("property").with_attributes([("name", name.as_str()), ("value", value.as_str())]).write_empty()?;
         }
@@ -81,12 +151,11 @@ fn properties(writer: &mut Writer<Vec<u8>>, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn case(writer: &mut Writer<Vec<u8>>, report: &Report, finding: &Finding) -> io::Result<()> {
-    let class = clean(&format!("wsbench.{}", report.scenario.name));
+fn case(writer: &mut Writer<Vec<u8>>, suite: &Suite<'_>, finding: &Finding) -> io::Result<()> {
     // Several findings may come of one check (limits, thresholds): what is expected tells them apart.
-    let alone = report.findings.iter().filter(|other| other.check == finding.check).count() == 1;
+    let alone = suite.findings.iter().filter(|other| other.check == finding.check).count() == 1;
     let name = if alone { clean(&finding.check) } else { clean(&format!("{}: {}", finding.check, finding.expected)) };
-    let case = writer.create_element("testcase").with_attributes([("name", name.as_str()), ("classname", &class), ("time", "0")]);
+    let case = writer.create_element("testcase").with_attributes([("name", name.as_str()), ("classname", &suite.class), ("time", "0")]);
     let element = match finding.outcome {
         Outcome::Pass => {
             case.write_empty()?;

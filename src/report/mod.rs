@@ -17,6 +17,7 @@ pub mod metric;
 mod model;
 mod number;
 pub mod prometheus;
+mod repeats;
 mod schema;
 pub mod several;
 pub mod tap;

@@ -3,21 +3,20 @@
 //! Times are in seconds, as Prometheus asks; histograms are classic, with fixed bounds, so that runs can be laid over one
 //! another. Label values are escaped; there is no label whose number of values grows with the run.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::csv::metric_id;
 use super::escape;
 use super::text::phase_name;
+use crate::account::{self, BOUNDS_NS, Buckets};
 use crate::base::RunId;
 use crate::event::Phase;
-use crate::measure::Distribution;
-use crate::scenario::model::Metric;
+use crate::measure::drop_name;
 
 /// What the answer to a scrape says it is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A run at one instant: plain numbers, counted since it began.
+/// A run at one instant, as far as its samples go; everything is counted since it began.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
     /// The scenario's name.
@@ -30,45 +29,17 @@ pub struct Live {
     pub elapsed_ns: u64,
     /// Connections planned.
     pub connections_planned: u64,
-    /// Open now.
-    pub connections_open: u64,
-    /// Handshakes completed.
-    pub connections_opened: u64,
-    /// Failed attempts by cause.
-    pub connections_failed: BTreeMap<String, u64>,
-    /// Ended unasked.
-    pub connections_lost: u64,
-    /// Publications due over the whole run.
+    /// Publications due over the whole run; 0 where that cannot be known (closed loop).
     pub publications_planned: u64,
-    /// Sent.
-    pub publications_sent: u64,
-    /// Never sent, by cause.
-    pub publications_dropped: BTreeMap<String, u64>,
-    /// Copies received.
-    pub copies_received: u64,
-    /// Owed copies whose limit has passed without them.
-    pub copies_missing: u64,
-    /// Second and further arrivals.
-    pub copies_duplicate: u64,
-    /// Arrivals behind a later publication of the same publisher.
-    pub copies_out_of_order: u64,
-    /// Arrivals with a flaw.
-    pub copies_damaged: u64,
-    /// Frames that should never have come.
-    pub frames_stray: u64,
-    /// Beats seen.
-    pub beats: u64,
-    /// Pings of ours sent.
-    pub pings: u64,
-    /// Answers seen.
-    pub pongs: u64,
-    /// Latencies so far, by metric.
-    pub latency: BTreeMap<Metric, Distribution>,
+    /// Copies of publications sent that have not arrived, those on their way included.
+    pub copies_outstanding: u64,
+    /// Sampled from the books.
+    pub books: account::Live,
     /// The largest event-loop lag of the last second, nanoseconds.
     pub loop_lag_ns: u64,
-    /// CPU time of the process so far, nanoseconds.
+    /// CPU time of the instrument's processes so far, nanoseconds.
     pub cpu_ns: u64,
-    /// Resident memory, bytes.
+    /// Their resident memory, bytes.
     pub resident_bytes: u64,
 }
 
@@ -110,31 +81,11 @@ enum Samples {
     One(f64),
     /// One number a label value.
     By(&'static str, Vec<(String, f64)>),
-    /// Distributions by label value.
-    Distributions(&'static str, Vec<(String, Distribution)>),
+    /// Histograms by label value.
+    Histograms(&'static str, Vec<(&'static str, Buckets)>),
     /// The run's identity.
     Info(Vec<(&'static str, String)>),
 }
-
-/// Upper bounds of the histograms, nanoseconds: three to a decade from 100 µs to 10 s.
-const BOUNDS_NS: [u64; 16] = [
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
-];
 
 const fn row(name: &'static str, kind: Kind, help: &'static str, samples: fn(&Live) -> Samples) -> Row {
     Row { name, kind, help, samples }
@@ -146,8 +97,8 @@ const fn one(n: u64) -> Samples {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has floating-point numbers only")]
-fn by(label: &'static str, map: &BTreeMap<String, u64>) -> Samples {
-    Samples::By(label, map.iter().map(|(value, &n)| (value.clone(), n as f64)).collect())
+fn by<'a>(label: &'static str, counts: impl Iterator<Item = (&'a str, u64)>) -> Samples {
+    Samples::By(label, counts.map(|(value, n)| (value.to_owned(), n as f64)).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has floating-point numbers only")]
@@ -166,38 +117,41 @@ pub static METRICS: &[Row] = &[
     }),
     row("wsbench_run_elapsed_seconds", Kind::Gauge, "Time since the run began.", |live| seconds(live.elapsed_ns)),
     row("wsbench_connections_planned", Kind::Gauge, "Connections planned.", |live| one(live.connections_planned)),
-    row("wsbench_connections_open", Kind::Gauge, "Connections open now.", |live| one(live.connections_open)),
-    row("wsbench_connections_opened_total", Kind::Counter, "WebSocket handshakes completed.", |live| one(live.connections_opened)),
+    row("wsbench_connections_open", Kind::Gauge, "Connections open now.", |live| one(live.books.progress.open)),
+    row("wsbench_connections_opened_total", Kind::Counter, "WebSocket handshakes completed.", |live| one(live.books.opened)),
     row("wsbench_connections_failed_total", Kind::Counter, "Failed connection attempts by cause.", |live| {
-        by("cause", &live.connections_failed)
+        by("cause", live.books.failed.iter().map(|(cause, n)| (cause.as_str(), *n)))
     }),
-    row("wsbench_connections_lost_total", Kind::Counter, "Connections that ended unasked.", |live| one(live.connections_lost)),
-    row("wsbench_publications_planned", Kind::Gauge, "Publications due over the whole run.", |live| one(live.publications_planned)),
-    row("wsbench_publications_sent_total", Kind::Counter, "Publications sent.", |live| one(live.publications_sent)),
+    row("wsbench_connections_lost_total", Kind::Counter, "Connections that ended unasked.", |live| one(live.books.progress.lost)),
+    row("wsbench_publications_planned", Kind::Gauge, "Publications due over the whole run; 0 in a closed loop.", |live| {
+        one(live.publications_planned)
+    }),
+    row("wsbench_publications_sent_total", Kind::Counter, "Publications sent.", |live| one(live.books.progress.sent)),
     row("wsbench_publications_dropped_total", Kind::Counter, "Publications the instrument never sent, by cause.", |live| {
-        by("cause", &live.publications_dropped)
+        by("cause", live.books.dropped.iter().map(|(cause, n)| (drop_name(*cause), *n)))
     }),
-    row("wsbench_copies_received_total", Kind::Counter, "Copies received.", |live| one(live.copies_received)),
-    row("wsbench_copies_missing", Kind::Gauge, "Owed copies whose limit has passed without them; a late one is taken off again.", |live| {
-        one(live.copies_missing)
-    }),
-    row("wsbench_copies_duplicate_total", Kind::Counter, "Second and further arrivals.", |live| one(live.copies_duplicate)),
+    row("wsbench_copies_received_total", Kind::Counter, "Copies received.", |live| one(live.books.progress.received)),
+    row(
+        "wsbench_copies_outstanding",
+        Kind::Gauge,
+        "Copies of what was sent that have not arrived, those on their way included; a guess while clients come and go.",
+        |live| one(live.copies_outstanding),
+    ),
+    row("wsbench_copies_late_total", Kind::Counter, "Copies that arrived after the limit.", |live| one(live.books.progress.late)),
+    row("wsbench_copies_duplicate_total", Kind::Counter, "Second and further arrivals.", |live| one(live.books.progress.duplicate)),
     row("wsbench_copies_out_of_order_total", Kind::Counter, "Arrivals behind a later publication of the same publisher.", |live| {
-        one(live.copies_out_of_order)
+        one(live.books.progress.out_of_order)
     }),
-    row("wsbench_copies_damaged_total", Kind::Counter, "Arrivals with a flaw.", |live| one(live.copies_damaged)),
-    row("wsbench_frames_stray_total", Kind::Counter, "Frames that should never have come.", |live| one(live.frames_stray)),
-    row("wsbench_beats_total", Kind::Counter, "Heartbeats seen.", |live| one(live.beats)),
-    row("wsbench_pings_total", Kind::Counter, "Pings sent.", |live| one(live.pings)),
-    row("wsbench_pongs_total", Kind::Counter, "Answers to pings seen.", |live| one(live.pongs)),
+    row("wsbench_copies_damaged_total", Kind::Counter, "Arrivals with a flaw.", |live| one(live.books.progress.damaged)),
+    row("wsbench_frames_stray_total", Kind::Counter, "Frames that should never have come.", |live| one(live.books.progress.stray)),
+    row("wsbench_beats_total", Kind::Counter, "Heartbeats seen.", |live| one(live.books.progress.beats)),
+    row("wsbench_pings_total", Kind::Counter, "Pings sent.", |live| one(live.books.pings)),
+    row("wsbench_pongs_total", Kind::Counter, "Answers to pings seen.", |live| one(live.books.progress.pongs)),
     row(
         "wsbench_latency_seconds",
         Kind::Histogram,
-        "Latencies by metric: send_lag, transit, delivery, pong, heartbeat_interval, connect, publish.",
-        |live| {
-            let of = |(metric, distribution): (&Metric, &Distribution)| (metric_id(*metric).to_owned(), distribution.clone());
-            Samples::Distributions("metric", live.latency.iter().map(of).collect())
-        },
+        "Latencies by metric: send_lag, transit, delivery (these of the steady state), pong, heartbeat_interval, connect, publish.",
+        |live| Samples::Histograms("metric", live.books.latency.iter().map(|(metric, b)| (metric_id(*metric), *b)).collect()),
     ),
     row("wsbench_loop_lag_seconds", Kind::Gauge, "Largest event-loop lag of the instrument in the last second.", |live| {
         seconds(live.loop_lag_ns)
@@ -221,9 +175,9 @@ pub fn render(live: &Live) -> String {
                     let _ = writeln!(out, "{}{{{label}=\"{}\"}} {value}", row.name, label_value(&text));
                 }
             }
-            Samples::Distributions(label, distributions) => {
-                for (text, distribution) in distributions {
-                    histogram(&mut out, row.name, &format!("{label}=\"{}\"", label_value(&text)), &distribution);
+            Samples::Histograms(label, histograms) => {
+                for (text, buckets) in histograms {
+                    histogram(&mut out, row.name, &format!("{label}=\"{text}\""), &buckets);
                 }
             }
             Samples::Info(labels) => {
@@ -235,23 +189,14 @@ pub fn render(live: &Live) -> String {
     out
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has floating-point numbers only")]
-fn histogram(out: &mut String, name: &str, label: &str, distribution: &Distribution) {
-    let mut below = 0;
-    let mut bounds = BOUNDS_NS.iter().peekable();
-    // A bucket of the histogram counts below a bound when all of it does, so that counts only grow from scrape to scrape.
-    for bucket in distribution.histogram.iter_recorded() {
-        while let Some(bound) = bounds.next_if(|bound| bucket.value_iterated_to() > **bound) {
-            let _ = writeln!(out, "{name}_bucket{{{label},le=\"{}\"}} {below}", *bound as f64 / 1e9);
-        }
-        below += bucket.count_since_last_iteration();
+#[expect(clippy::cast_precision_loss, reason = "bounds of some seconds")]
+fn histogram(out: &mut String, name: &str, label: &str, buckets: &Buckets) {
+    for (bound, at_most) in BOUNDS_NS.into_iter().zip(buckets.at_most) {
+        let _ = writeln!(out, "{name}_bucket{{{label},le=\"{}\"}} {at_most}", bound as f64 / 1e9);
     }
-    for bound in bounds {
-        let _ = writeln!(out, "{name}_bucket{{{label},le=\"{}\"}} {below}", *bound as f64 / 1e9);
-    }
-    let count = distribution.count();
-    let sum = if count > 0 { distribution.histogram.mean() * count as f64 / 1e9 } else { 0.0 };
-    let _ = writeln!(out, "{name}_bucket{{{label},le=\"+Inf\"}} {count}\n{name}_sum{{{label}}} {sum}\n{name}_count{{{label}}} {count}");
+    let Buckets { count, sum_seconds, .. } = buckets;
+    let _ =
+        writeln!(out, "{name}_bucket{{{label},le=\"+Inf\"}} {count}\n{name}_sum{{{label}}} {sum_seconds}\n{name}_count{{{label}}} {count}");
 }
 
 /// The table as Markdown, for the documentation.
@@ -270,34 +215,31 @@ fn label_value(raw: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::event::DropCause;
+    use crate::scenario::model::Metric;
 
     fn live() -> Live {
-        let mut delivery = Distribution::default();
-        [50_000, 900_000, 4_000_000, 4_000_000, 20_000_000_000].into_iter().for_each(|ns| delivery.record(ns));
+        let delivery = Buckets { at_most: [1, 1, 1, 2, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4], count: 5, sum_seconds: 20.00895 };
+        let books = account::Live {
+            progress: account::Progress { open: 9, sent: 50, received: 450, ..account::Progress::default() },
+            opened: 9,
+            failed: BTreeMap::from([("refused".into(), 1)]),
+            dropped: BTreeMap::from([(DropCause::BackPressure, 2)]),
+            pings: 20,
+            latency: BTreeMap::from([(Metric::Delivery, delivery), (Metric::Pong, Buckets::default())]),
+        };
         Live {
             scenario: "a \"name\"\n\\".into(),
             run_id: RunId(7),
             phase: Phase::Steady,
             elapsed_ns: 1_500_000_000,
             connections_planned: 10,
-            connections_open: 9,
-            connections_opened: 9,
-            connections_failed: BTreeMap::from([("refused".into(), 1)]),
-            connections_lost: 0,
             publications_planned: 100,
-            publications_sent: 50,
-            publications_dropped: BTreeMap::new(),
-            copies_received: 450,
-            copies_missing: 0,
-            copies_duplicate: 0,
-            copies_out_of_order: 0,
-            copies_damaged: 0,
-            frames_stray: 0,
-            beats: 0,
-            pings: 20,
-            pongs: 20,
-            latency: BTreeMap::from([(Metric::Delivery, delivery), (Metric::Pong, Distribution::default())]),
+            copies_outstanding: 0,
+            books,
             loop_lag_ns: 61_000,
             cpu_ns: 400_000_000,
             resident_bytes: 1 << 20,
@@ -313,6 +255,7 @@ mod tests {
         }
         assert!(text.contains("wsbench_connections_open 9\n"));
         assert!(text.contains("wsbench_connections_failed_total{cause=\"refused\"} 1\n"));
+        assert!(text.contains("wsbench_publications_dropped_total{cause=\"back_pressure\"} 2\n"));
         assert!(text.contains(r#"wsbench_run_info{scenario="a \"name\"\\n\\",run="00000007",phase="steady"} 1"#), "{text}");
     }
 

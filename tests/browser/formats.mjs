@@ -35,6 +35,21 @@ await test("junit.xml is valid, and the validation can fail", async () => {
   assert.equal((await valid(contents.replace("<testcase ", "<testcaze "))).valid, false);
 });
 
+if (!directory) {
+  await test("the junit.xml of repeats is valid, a suite a run, and sums up", async () => {
+    const contents = read(golden + "repeats.junit.xml");
+    const result = await valid(contents);
+    assert.ok(result.valid, JSON.stringify(result.errors, null, 2));
+    const counts = (tag) => [...contents.matchAll(new RegExp(`<${tag} [^>]*tests="(\\d+)" failures="(\\d+)" errors="(\\d+)"`, "g"))].map((m) => m.slice(1).map(Number));
+    const [all] = counts("testsuites");
+    const suites = counts("testsuite");
+    assert.equal(suites.length, 3);
+    assert.deepEqual(suites.reduce((a, b) => a.map((n, i) => n + b[i])), all);
+    const names = [...contents.matchAll(/<testcase name="([^"]*)" classname="([^"]*)"/g)].map((m) => m.slice(1).join(" "));
+    assert.equal(new Set(names).size, names.length, "every case is told apart");
+  });
+}
+
 await test("junit.xml counts as report.json does", () => {
   const text = read(path.junit);
   const count = (outcome) => report.findings.filter((finding) => finding.outcome === outcome).length;

@@ -160,28 +160,59 @@ test("the file is below a megabyte", async () => {
   assert.ok(statSync(htmlPath).size < 1_000_000, String(statSync(htmlPath).size));
 });
 
+test("on paper nothing is cut off and every chart is there", async (page) => {
+  await page.emulateMedia({ media: "print" });
+  const { width, height } = page.viewportSize();
+  await page.setViewportSize({ width: 700, height });
+  const [over, charts] = await page.evaluate(() => [
+    document.documentElement.scrollWidth - innerWidth,
+    [...document.querySelectorAll(".plot svg")].filter((svg) => svg.getBoundingClientRect().height < 50).length,
+  ]);
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ media: null });
+  assert.ok(over <= 0 && charts === 0, `${over} ${charts}`);
+});
+
+const shared = new Set([
+  "every chart is drawn: lines with an extent, inside their frame",
+  "the arrow keys read values too, and Escape lets go",
+  "everything that can be focused has a name, every chart a title, every header a scope",
+  "text has contrast of at least 4.5 to 1",
+  "nothing scrolls sideways",
+  "on paper nothing is cut off and every chart is there",
+]);
+
+// Pages of several runs have no report.json of their own: what holds for any page is asked of them.
+const pages = [[url, tests]];
+if (process.argv.length < 4) {
+  for (const name of ["several.html", "repeats.html"]) pages.push([pathToFileURL(golden + name).href, tests.filter(([name]) => shared.has(name))]);
+}
+
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 let failed = 0;
-for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "light"]]) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
-  const page = await context.newPage();
-  const noise = [];
-  page.on("console", (message) => noise.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => noise.push(`error: ${error.message}`));
-  page.on("request", (request) => {
-    if (request.url() !== url && !request.url().startsWith("data:")) noise.push(`request: ${request.url()}`);
-  });
-  await page.goto(url, { waitUntil: "load" });
-  for (const [name, run] of [...tests, ["the console stays empty and no request leaves the page", async () => assert.deepEqual(noise, [])]]) {
-    try {
-      await run(page);
-      console.log(`ok      ${width} ${colorScheme}: ${name}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAILED  ${width} ${colorScheme}: ${name}\n${error.message}`);
+for (const [url, asked] of pages) {
+  for (const [width, colorScheme] of [[1280, "light"], [1280, "dark"], [360, "light"]]) {
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+    const page = await context.newPage();
+    const noise = [];
+    page.on("console", (message) => noise.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => noise.push(`error: ${error.message}`));
+    page.on("request", (request) => {
+      if (request.url() !== url && !request.url().startsWith("data:")) noise.push(`request: ${request.url()}`);
+    });
+    await page.goto(url, { waitUntil: "load" });
+    const file = url.split("/").at(-1);
+    for (const [name, run] of [...asked, ["the console stays empty and no request leaves the page", async () => assert.deepEqual(noise, [])]]) {
+      try {
+        await run(page);
+        console.log(`ok      ${file} ${width} ${colorScheme}: ${name}`);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAILED  ${file} ${width} ${colorScheme}: ${name}\n${error.message}`);
+      }
     }
+    await context.close();
   }
-  await context.close();
 }
 await browser.close();
 process.exitCode = failed === 0 ? 0 : 1;

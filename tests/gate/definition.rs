@@ -43,3 +43,22 @@ fn there_is_a_man_page_for_every_subcommand() {
     desk.write("file", "");
     desk.run(&["man", "file"]).with(4);
 }
+
+#[test]
+fn help_shows_examples_before_options_and_fits() {
+    let desk = Desk::new();
+    let help = desk.run(&["--help"]).with(0).out;
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    assert!(names.len() >= 15, "{help}");
+    for arguments in names.iter().map(|name| vec![*name, "--help"]).chain([vec!["--help"]]) {
+        let help = desk.run(&arguments).with(0).out;
+        let (examples, options) = (help.find("\nExamples:\n"), help.find("\nOptions:\n"));
+        assert!(examples.is_some() && examples < options, "{arguments:?}\n{help}");
+        let shown = &help[examples.unwrap_or(0)..options.unwrap_or(help.len())];
+        assert!(shown.lines().filter(|line| line.starts_with("  wsbench ")).count() > 0, "{arguments:?}\n{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "{arguments:?}: {line}");
+        }
+    }
+}

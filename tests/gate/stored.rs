@@ -38,7 +38,7 @@ fn kinds_do_not_mix_and_versions_do_not_pass() {
     desk.run(&["run", "s.toml", "-q", "--out", "run"]).with(0);
     for files in [["a.json", "run"], ["run", "a.json"]] {
         let ran = desk.run(&["report", files[0], files[1], "--format", "html"]).with(2);
-        assert!(ran.err.contains("a.json is a conformance report and run is not"), "{}", ran.err);
+        assert!(ran.err.contains("a.json is a conformance report and run/report.json is not"), "{}", ran.err);
     }
     desk.write("new.json", &desk.read("a.json").replace("wsbench.conformance/1", "wsbench.conformance/2"));
     let ran = desk.run(&["report", "new.json"]).with(2);

@@ -83,7 +83,11 @@ fn several_reports_are_one_page() {
         let text = fs::read_to_string(&out).expect("it was written");
         assert!(text.contains("A broadcast") && text.contains("B broadcast"), "{text}");
     }
-    assert_eq!(render(&[&a, &b, "--format", "junit", "-o", &out]), Exit::Usage);
+    assert_eq!(render(&[&a, &b, "--format", "junit", "-o", &out]), Exit::Pass);
+    assert_eq!(fs::read_to_string(&out).expect("it was written").matches("<testsuite ").count(), 2);
+    assert_eq!(render(&[&a, &b, "--format", "json", "-o", &out]), Exit::Pass);
+    assert_eq!(render(&[&out, "--format", "markdown", "-o", &out]), Exit::Pass, "what it writes it reads");
+    assert_eq!(render(&[&a, &b, "--format", "hlog", "-o", &out]), Exit::Usage);
     assert_eq!(render(&[&a, "no-such-file.json"]), Exit::Usage);
     assert_eq!(render(&[&a, "-o", &format!("{out}/no/place")]), Exit::Environment);
 }

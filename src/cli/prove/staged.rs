@@ -49,6 +49,7 @@ pub(super) async fn run(config: ServerConfig, text: &str, seed: u64, threads: u3
         folder: std::path::PathBuf::new(),
         server_inside: true,
         journal: None,
+        live: None,
     };
     let (_stop, stop) = watch::channel(false);
     let outcome = drive::run(plan.clone(), options, Clock::start(), stop, &mut |_| {}).await.map_err(Stopped::environment)?;

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::interval::{distance, distribution, effective_samples, noise_distance, percentile};
-use super::permutation::{Sample, adjusted_p};
-use super::{ALPHA, COMPARISON_SCHEMA, Change, Comparison, Distance, Judgement, OutcomeChange, Side, halves};
+use super::interval::{distribution, effective_samples, percentile};
+use super::permutation::{Sample, adjusted_p, ways};
+use super::{ALPHA, COMPARISON_SCHEMA, Change, Comparison, Judgement, OutcomeChange, Side, distances, halves};
 use crate::check::{Finding, Outcome};
 use crate::report::metric::{self, Unit};
-use crate::report::number::percent;
+use crate::report::number::{count, percent};
 use crate::report::{Report, text};
 
-/// Runs a side from which the permutation test can find anything at all: with three, the least p is 1/20.
-const ENOUGH: usize = 4;
+/// Ways to split the runs from which the permutation test can find anything at all: the least p is one of them.
+const ENOUGH: u64 = 20;
 
 /// What is compared, and whether more is worse. Counts of faults are not here: the checks judge those absolutely.
 const COMPARED: [(&str, bool); 15] = [
@@ -32,9 +32,6 @@ const COMPARED: [(&str, bool); 15] = [
     ("copies.per_second", false),
 ];
 
-/// Distributions whose distance is shown.
-const DISTRIBUTIONS: [&str; 6] = ["delivery", "transit", "pong", "heartbeat_interval", "connect", "last_receiver"];
-
 type Runs<'a> = (&'a Report, &'a [Report]);
 
 /// One metric, read from every run of both sides.
@@ -48,7 +45,7 @@ struct Read {
 
 pub(super) fn judge(base: Runs<'_>, new: Runs<'_>, limit: Option<f64>) -> Comparison {
     let reads = reads(base.1, new.1);
-    let repeats = base.1.len() >= ENOUGH && new.1.len() >= ENOUGH;
+    let repeats = ways(base.1.len() + new.1.len(), new.1.len()) >= ENOUGH;
     let allowed = limit.unwrap_or(0.0);
     let lag = instrument_lag(base.1, new.1);
     let changes = if repeats { by_permutation(&reads, allowed, lag) } else { by_interval(&reads, base, new, allowed, lag) };
@@ -69,7 +66,7 @@ pub(super) fn judge(base: Runs<'_>, new: Runs<'_>, limit: Option<f64>) -> Compar
         method: method(repeats, base.1.len(), new.1.len()),
         limit,
         changes,
-        distances: distances(base, new),
+        distances: if repeats { distances::of_repeats(base.1, new.1) } else { distances::of_single_runs(base.1, new.1) },
         outcomes,
         findings,
         verdict,
@@ -87,17 +84,21 @@ fn side((first, runs): Runs<'_>) -> Side {
 
 fn method(repeats: bool, base: usize, new: usize) -> String {
     let floor = "Latency changes below the instrument's own event-loop lag (p99) are not called.";
+    let runs = |n: usize| count(n as u64, "run", "runs");
     if repeats {
         format!(
             "Permutation test over {base} and {new} runs (Welch's t of log values, largest over all metrics, one-sided): \
-             the chance that any metric is called worse although none is, is at most {}. {floor}",
+             the chance that any metric is called worse although none is, is at most {}. Distances of whole distributions are held \
+             against the same splits of the runs, at the same rate. {floor}",
             percent(ALPHA)
         )
     } else {
         format!(
-            "Fewer than {ENOUGH} runs a side ({base} and {new}), so what varies from run to run is not seen; repeat to see it. \
+            "Too few runs ({} against {}), so what varies from run to run is not seen; with three a side or more it is. \
              Order-statistic intervals at effective sample sizes, widened by the drift within each run; sampling noise within \
              the runs makes any metric be called worse with a chance of at most {}. {floor}",
+            runs(base),
+            runs(new),
             percent(ALPHA)
         )
     }
@@ -246,27 +247,6 @@ fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[middle],
         _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
     }
-}
-
-/// Whole distributions, the runs of a side merged.
-fn distances(base: Runs<'_>, new: Runs<'_>) -> Vec<Distance> {
-    let merged = |runs: &[Report], name: &str| {
-        let mut all = crate::measure::Distribution::default();
-        let mut samples = 0;
-        for report in runs {
-            let one = distribution(report, name)?;
-            all.merge(one);
-            samples += effective_samples(report, name, one);
-        }
-        Some((all, samples))
-    };
-    DISTRIBUTIONS
-        .into_iter()
-        .filter_map(|name| {
-            let ((a, n), (b, m)) = (merged(base.1, name)?, merged(new.1, name)?);
-            Some(Distance { metric: name.into(), distance: distance(&a, &b), noise: noise_distance(n, m, ALPHA) })
-        })
-        .collect()
 }
 
 fn outcomes(base: &[Report], new: &[Report]) -> Vec<OutcomeChange> {

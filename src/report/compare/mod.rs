@@ -1,21 +1,22 @@
 //! Two sides, each of one or more runs: what changed, and whether noise can explain it.
 //!
-//! **Repeats (at least four runs a side).** The unit is the run: one value a metric and run, so nothing is assumed about
-//! copies within a run. The test is an exact permutation test on the studentised difference of mean logarithms, taken over
-//! all metrics at once (the maximum over metrics, Westfall and Young 1993), one-sided towards *worse*, on base values shifted
-//! by the allowed regression. Under exchangeability the chance that **any** metric is called a regression although none is
-//! worse by more than is allowed is at most [`ALPHA`], whatever the distributions and however the metrics depend on each other.
-//! Where there are more than [`MOST_SPLITS`] ways to split, as many are drawn from a fixed seed (the observed one counted in).
+//! **Repeats (at least 20 ways to split the runs: three and three, two and five, one and nineteen).** The unit is the run:
+//! one value a metric and run, so nothing is assumed about copies within a run. The test is an exact permutation test on the
+//! studentised difference of mean logarithms, taken over all metrics at once (the maximum over metrics, Westfall and Young
+//! 1993), one-sided towards *worse*, on base values shifted by the allowed regression. Under exchangeability the chance that
+//! **any** metric is called a regression although none is worse by more than is allowed is at most [`ALPHA`], whatever the
+//! distributions and however the metrics depend on each other. Where there are more than [`MOST_SPLITS`] ways to split, as many
+//! are drawn from a fixed seed (the observed one counted in). Whole distributions are held against the same splits.
 //!
-//! **Single runs (fewer than four a side).** What varies from run to run cannot be seen, and the report says so. A
-//! percentile's interval comes from order statistics (binomial, distribution-free) at an *effective* sample size: the copies
-//! of one publication share their fate, so publications are counted, not copies, divided by the autocorrelation time of the
-//! publications' median receivers. Intervals are Bonferroni-corrected to [`ALPHA`] over all metrics, and widened to the
-//! spread of the percentile over the two halves of the timeline. A regression is called only when the intervals are apart by
-//! more than is allowed.
+//! **Single runs (fewer).** What varies from run to run cannot be seen, and the report says so. A percentile's interval comes
+//! from order statistics (binomial, distribution-free) at an *effective* sample size: the copies of one publication share their
+//! fate, so publications are counted, not copies, divided by the autocorrelation time of the publications' median receivers.
+//! Intervals are Bonferroni-corrected to [`ALPHA`] over all metrics, and widened to the spread of the percentile over the two
+//! halves of the timeline. A regression is called only when the intervals are apart by more than is allowed.
 //!
 //! In both, a change of a latency that is smaller than the instrument's own event-loop lag (p99) is nobody's.
 
+mod distances;
 mod halves;
 mod interval;
 mod judge;
@@ -127,8 +128,8 @@ pub struct Distance {
     pub metric: String,
     /// 0 (alike) to 1 (apart).
     pub distance: f64,
-    /// What noise alone stays below with probability 1 − [`ALPHA`] at the effective sample sizes (Dvoretzky, Kiefer and
-    /// Wolfowitz, with Massart's constant).
+    /// What noise alone stays below with probability 1 − [`ALPHA`], over all distributions at once: of repeats by the splits of
+    /// the runs, of single runs at the effective sample sizes (Dvoretzky, Kiefer and Wolfowitz, with Massart's constant).
     pub noise: f64,
 }
 

@@ -49,7 +49,7 @@ fn statistic(values: &[f64], split: &[bool]) -> f64 {
 }
 
 /// Every way to mark `m` of `n + m` runs as new, or [`MOST_SPLITS`] of them from a fixed seed with the observed one first.
-fn for_each_split(n: usize, m: usize, mut each: impl FnMut(&[bool])) {
+pub(super) fn for_each_split(n: usize, m: usize, mut each: impl FnMut(&[bool])) {
     let total = n + m;
     if ways(total, m) <= MOST_SPLITS {
         let mut chosen: Vec<usize> = (0..m).collect();
@@ -77,8 +77,8 @@ fn for_each_split(n: usize, m: usize, mut each: impl FnMut(&[bool])) {
     }
 }
 
-/// How many ways, saturating.
-fn ways(total: usize, m: usize) -> u64 {
+/// How many ways there are to choose `m` of `total`, saturating.
+pub(super) fn ways(total: usize, m: usize) -> u64 {
     let mut ways = 1_u128;
     for i in 0..m.min(total - m) {
         ways = ways * (total - i) as u128 / (i + 1) as u128;

@@ -236,7 +236,8 @@ impl Chart {
             let _ = write!(out, "<path class=\"s{}\" d=\"{path}\"/>", series.ink);
         }
         if !dots.is_empty() {
-            let _ = write!(out, "<path class=\"s{} dots\" d=\"{dots}\"/>", series.ink);
+            let class = if self.dots { "dots" } else { "lone" };
+            let _ = write!(out, "<path class=\"s{} {class}\" d=\"{dots}\"/>", series.ink);
         }
     }
 

@@ -10,6 +10,7 @@ use super::setting::heartbeat_promise;
 use crate::event::Phase;
 use crate::measure::{Distribution, PublicationSpread, TimelineRow};
 use crate::report::Report;
+use crate::report::number::span;
 use crate::report::text::phase_name;
 use crate::scenario::model::Metric;
 
@@ -35,6 +36,11 @@ pub(super) fn render(page: &mut Page, report: &Report) {
 }
 
 fn all(report: &Report) -> Vec<Chart> {
+    // Rows last a second, and longer in runs beyond twenty minutes.
+    let row = match report.summary.timeline.row_ns {
+        1_000_000_000 => "second".to_owned(),
+        ns => span(ns),
+    };
     let mut charts = vec![
         times(
             report,
@@ -54,8 +60,14 @@ fn all(report: &Report) -> Vec<Chart> {
             ],
         ),
         spread(report),
-        counts(report, "open", "Open connections", "At the end of each row.", &[("open", 0, |row| Some(row.open))]),
-        counts(report, "copies", "Copies", "Received in each row.", &[("copies", 0, |row| Some(row.copies))]),
+        counts(report, "open", "Open connections", &format!("At the end of each {row}."), &[("open", 0, |row| Some(row.open))]),
+        counts(
+            report,
+            "copies",
+            &format!("Copies per {row}"),
+            &format!("Received in each {row}."),
+            &[("copies", 0, |row| Some(row.copies))],
+        ),
         heartbeat(report),
         times(
             report,

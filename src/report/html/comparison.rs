@@ -68,7 +68,7 @@ fn sides(comparison: &Comparison) -> String {
     format!("{} · {}", side("base", &comparison.base), side("new", &comparison.new))
 }
 
-fn changes(comparison: &Comparison) -> String {
+pub(super) fn changes(comparison: &Comparison) -> String {
     let mut out = String::from(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Changes\"><table><thead><tr><th scope=\"col\">metric</th>\
          <th scope=\"col\" class=\"n\">base</th><th scope=\"col\" class=\"n\">new</th><th scope=\"col\" class=\"n\">change</th>\

@@ -54,6 +54,8 @@ for (const plot of document.querySelectorAll(".plot")) {
     if (event.key === "Escape") hide();
     if (move === undefined) return;
     event.preventDefault();
-    show(at < 0 ? (move < 0 ? rows.length - 1 : 0) : at + move);
+    // The first key enters the chart at the side it points away from; Home and End go where they always go.
+    const from = at < 0 ? (move < 0 ? rows.length : -1) : at;
+    show(from + move);
   });
 }

@@ -4,21 +4,26 @@ use std::fmt::Write as _;
 
 use super::chart::{Chart, Kind, Series};
 use super::charts::percentiles;
+use super::comparison::changes;
 use super::page::{Page, badge, text};
 use super::scale::Scale;
 use crate::check::Outcome;
 use crate::report::Report;
+use crate::report::compare::Comparison;
+use crate::report::repeats;
 use crate::report::several::{Table, checks, figures, names};
 use crate::report::text::outcome_word;
 use crate::scenario::model::Metric;
 
-/// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run.
+/// The page of several runs: verdicts, checks and figures a column a run, latencies a line a run; of repeats what varies
+/// between them; of runs that were compared with a baseline what changed.
 #[must_use]
-pub fn render(reports: &[Report]) -> String {
+pub fn render(reports: &[Report], comparison: Option<&Comparison>) -> String {
     let title = format!("{} runs", reports.len());
     let mut page = Page::new(&format!("wsbench: {title}"));
     let names = names(reports);
-    let worst = reports.iter().map(|report| report.verdict).max().unwrap_or(Outcome::Inconclusive);
+    let verdicts = reports.iter().map(|report| report.verdict).chain(comparison.map(|comparison| comparison.verdict));
+    let worst = verdicts.max().unwrap_or(Outcome::Inconclusive);
     page.raw(&format!(
         "<header class=\"verdict {}\"><h1>{}<span class=\"what\">{title}, the worst counts</span></h1></header>\n",
         outcome_word(worst),
@@ -26,28 +31,72 @@ pub fn render(reports: &[Report]) -> String {
     ));
     page.section("runs", "Runs", |page| page.raw(&runs(reports, &names)));
     page.section("checks", "Checks", |page| page.raw(&table(&checks(reports), &names)));
+    if repeats::broken(reports).next().is_some() {
+        page.section("broken", "What did not pass", |page| page.raw(&broken(reports, &names)));
+    }
+    if let Some(comparison) = comparison {
+        page.section("changes", "Against the baseline", |page| {
+            page.raw(&changes(comparison));
+            page.raw(&format!("<p class=\"hint\">{}</p>\n", text(&comparison.method)));
+        });
+    }
+    if repeats::are_repeats(reports) {
+        let columns = repeats::BETWEEN.map(str::to_owned);
+        page.section("between", "Between runs", |page| page.raw(&table(&repeats::between(reports), &columns)));
+    }
     page.section("figures", "Figures", |page| page.raw(&table(&figures(reports), &names)));
-    page.section("charts", "The runs", |page| {
-        page.raw("<div class=\"grid\">\n");
-        for (metric, name) in
-            [(Metric::Delivery, "Delivery"), (Metric::Transit, "Transit"), (Metric::Pong, "Pong"), (Metric::Connect, "Connect")]
-        {
-            let lines: Vec<_> =
-                reports.iter().zip(&names).map(|(report, name)| (name.as_str(), report.summary.latency.get(&metric))).collect();
-            let id = format!("percentiles-{}", name.to_lowercase());
-            let chart = percentiles(&id, &format!("{name} latency by percentile"), "A line a run.", &lines);
-            if !chart.is_empty() {
-                chart.render(page);
-            }
-        }
-        for chart in [over_time(reports, &names, true), over_time(reports, &names, false)] {
-            if !chart.is_empty() {
-                chart.render(page);
-            }
-        }
-        page.raw("</div>\n");
-    });
+    page.section("charts", "The runs", |page| charts(page, reports, &names));
     page.finish(reports.first().map_or("", |report| &report.wsbench_version))
+}
+
+/// Most runs that are drawn; of more, some: lines beyond that are told apart by nobody, and the page stays small.
+const MOST_DRAWN: usize = 12;
+
+fn charts(page: &mut Page, reports: &[Report], names: &[String]) {
+    let every = reports.len().div_ceil(MOST_DRAWN).max(1);
+    let (drawn, names): (Vec<&Report>, Vec<String>) =
+        reports.iter().zip(names).step_by(every).map(|(report, name)| (report, name.clone())).unzip();
+    if every > 1 {
+        page.raw(&format!("<p class=\"hint\">{} of the {} runs are drawn.</p>\n", drawn.len(), reports.len()));
+    }
+    page.raw("<div class=\"grid\">\n");
+    for (metric, name) in
+        [(Metric::Delivery, "Delivery"), (Metric::Transit, "Transit"), (Metric::Pong, "Pong"), (Metric::Connect, "Connect")]
+    {
+        let lines: Vec<_> = drawn.iter().zip(&names).map(|(report, name)| (name.as_str(), report.summary.latency.get(&metric))).collect();
+        let id = format!("percentiles-{}", name.to_lowercase());
+        let chart = percentiles(&id, &format!("{name} latency by percentile"), "A line a run.", &lines);
+        if !chart.is_empty() {
+            chart.render(page);
+        }
+    }
+    for chart in [over_time(&drawn, &names, true), over_time(&drawn, &names, false)] {
+        if !chart.is_empty() {
+            chart.render(page);
+        }
+    }
+    page.raw("</div>\n");
+}
+
+/// What did not pass, run by run; the witnesses are in each run's own report.
+fn broken(reports: &[Report], names: &[String]) -> String {
+    let mut out = String::from(
+        "<div class=\"scroll\"><table class=\"checks\"><thead><tr><th scope=\"col\">run</th><th scope=\"col\">check</th><th scope=\"col\">outcome</th>\
+         <th scope=\"col\">expected</th><th scope=\"col\">observed</th></tr></thead><tbody>\n",
+    );
+    for (n, finding) in repeats::broken(reports) {
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td data-label=\"expected\">{}</td><td data-label=\"observed\">{}</td></tr>",
+            text(names.get(n - 1).map_or("", String::as_str)),
+            text(&finding.check),
+            badge(finding.outcome),
+            text(&finding.expected),
+            text(&finding.observed)
+        );
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
 }
 
 fn runs(reports: &[Report], names: &[String]) -> String {
@@ -94,7 +143,7 @@ fn table(table: &Table, names: &[String]) -> String {
 
 /// Delivery p99, or copies, of each run over time since its own beginning.
 #[expect(clippy::cast_precision_loss, reason = "places on a chart")]
-fn over_time(reports: &[Report], names: &[String], latency: bool) -> Chart {
+fn over_time(reports: &[&Report], names: &[String], latency: bool) -> Chart {
     // Rows of the finest run; the others fall on the nearest row at or before.
     let row_ns = reports.iter().map(|report| report.summary.timeline.row_ns).filter(|ns| *ns > 0).min().unwrap_or(1);
     let end = reports.iter().flat_map(|report| &report.summary.timeline.rows).map(|row| row.at_ns).max().unwrap_or(0);

@@ -110,6 +110,15 @@ impl<'p> Story<'p> {
             }
             Event::Beat { conn, at } if conn == self.conn => self.line(at, Way::In, "beat", ""),
             Event::ServerPing { conn, at } if conn == self.conn => self.line(at, Way::In, "ping", ""),
+            Event::Answered { publisher, seq, at, status, took, detail } if self.plan.connection_of(publisher) == self.conn => {
+                let what = if status == 0 { "no answer".to_owned() } else { format!("HTTP {status}") };
+                let why = if detail.is_empty() { String::new() } else { format!(": {}", escape(detail)) };
+                self.line(at, Way::In, &what, &format!("to {publisher}#{seq}, request to answer {took}{why}"));
+            }
+            Event::NoSubprotocol { conn, at } if conn == self.conn => self.line(at, Way::Here, "no subprotocol", "it offered some"),
+            Event::Compressed { conn, at } if conn == self.conn => self.line(at, Way::Here, "permessage-deflate", "agreed"),
+            Event::Item { conn, at, key } if conn == self.conn => self.line(at, Way::In, "broadcast", &format!("item {key:016x}")),
+            Event::Interrupted { at, detail } => self.line(at, Way::Here, "interrupted", &escape(detail)),
             _ => {}
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use crate::account::is_accepted;
 use crate::base::{ConnId, Flaws, Instant, PublisherId, Seq, Span};
 use crate::event::{ClosedBy, Closure, Copy, Event};
 use crate::plan::Plan;
+use crate::report::escape;
 use crate::report::text::Style;
-use crate::scenario::model::Audience;
 
 /// Rows of clients shown for one reason.
 const ROWS: usize = 6;
@@ -28,10 +29,11 @@ struct Life {
 pub(super) struct Story {
     publisher: PublisherId,
     seq: Seq,
-    /// The publisher's connection, when it is not owed its own copy.
-    left_out: Option<ConnId>,
     within: Span,
-    lives: Vec<Life>,
+    /// By client, each time it was a member; `None` for a client that is owed nothing of this publisher.
+    lives: Vec<Option<Vec<Life>>>,
+    /// Published over HTTP: status, request to answer, what else was said.
+    answer: Option<(u16, Span, String)>,
     instants: Option<(Instant, Instant)>,
     bytes: Option<u32>,
     copies: Vec<(ConnId, Instant, Flaws)>,
@@ -46,13 +48,12 @@ struct Row {
 
 impl Story {
     pub(super) fn new(plan: &Plan, publisher: PublisherId, seq: Seq) -> Self {
-        let others = plan.scenario.publish.as_ref().is_some_and(|publish| publish.audience == Audience::Others);
         Self {
             publisher,
             seq,
-            left_out: others.then(|| plan.connection_of(publisher)),
+            answer: None,
             within: plan.scenario.checks.delivery.map_or(plan.scenario.phases.drain, |delivery| delivery.within),
-            lives: vec![Life { ready: Instant::FAR, left: Instant::FAR }; plan.connections as usize],
+            lives: (0..plan.connections).map(|conn| plan.is_owed(publisher, ConnId(conn)).then(Vec::new)).collect(),
             instants: None,
             bytes: None,
             copies: Vec::new(),
@@ -71,17 +72,22 @@ impl Story {
                 self.instants = Some((planned, sent));
                 self.bytes = Some(bytes);
             }
-            Event::Ready { conn, at } => self.life(conn, |life| life.ready = at),
+            Event::Answered { publisher, seq, status, took, detail, .. } if (publisher, seq) == (self.publisher, self.seq) => {
+                self.answer = Some((status, took, escape(detail).into_owned()));
+            }
+            Event::Ready { conn, at } => self.lives(conn, |lives| lives.push(Life { ready: at, left: Instant::FAR })),
             // Our own closing at the end takes nothing away from what was owed; a leave before that is told as one.
             Event::Closed { closure: Closure { by: ClosedBy::Us, .. }, .. } => {}
-            Event::Leaving { conn, at } | Event::Closed { conn, at, .. } => self.life(conn, |life| life.left = life.left.min(at)),
+            Event::Leaving { conn, at } | Event::Closed { conn, at, .. } => {
+                self.lives(conn, |lives| lives.iter_mut().for_each(|life| life.left = life.left.min(at)));
+            }
             _ => {}
         }
     }
 
-    fn life(&mut self, conn: ConnId, change: impl FnOnce(&mut Life)) {
-        if let Some(life) = self.lives.get_mut(conn.index()) {
-            change(life);
+    fn lives(&mut self, conn: ConnId, change: impl FnOnce(&mut Vec<Life>)) {
+        if let Some(Some(lives)) = self.lives.get_mut(conn.index()) {
+            change(lives);
         }
     }
 
@@ -118,8 +124,9 @@ impl Story {
         let again = self.copies.len() - distinct.len();
         let late = self.copies.iter().filter(|copy| copy.1 - planned > self.within).count();
         let damaged = self.copies.iter().filter(|copy| !copy.2.is_none()).count();
+        let answer = self.answer.as_ref().map_or_else(String::new, told);
         format!(
-            "publication {}#{}{bytes}\nplanned {planned}, sent {} later; owed to {owed} clients, {} copies came: {missing} missing, {late} late, {again} again, {damaged} damaged\n\n",
+            "publication {}#{}{bytes}\nplanned {planned}, sent {} later{answer}; owed to {owed} clients, {} copies came: {missing} missing, {late} late, {again} again, {damaged} damaged\n\n",
             self.publisher,
             self.seq,
             sent - planned,
@@ -130,12 +137,8 @@ impl Story {
     /// Clients that were members from before it was sent until its limit.
     fn owed(&self, planned: Instant, sent: Instant) -> impl Iterator<Item = ConnId> + '_ {
         let limit = planned + self.within;
-        (0..)
-            .map(ConnId)
-            .zip(&self.lives)
-            .filter(move |(_, life)| life.ready <= sent && life.left >= limit)
-            .map(|(conn, _)| conn)
-            .filter(|conn| Some(*conn) != self.left_out)
+        let through = move |lives: &Vec<Life>| lives.iter().any(|life| life.ready <= sent && life.left >= limit);
+        (0..).map(ConnId).zip(&self.lives).filter(move |(_, lives)| lives.as_ref().is_some_and(through)).map(|(conn, _)| conn)
     }
 
     fn missing(&self, planned: Instant, sent: Instant, came: &HashSet<ConnId>) -> Vec<ConnId> {
@@ -178,6 +181,16 @@ impl Story {
         }
         rows
     }
+}
+
+/// What became of its HTTP request.
+fn told((status, took, detail): &(u16, Span, String)) -> String {
+    let what = match *status {
+        0 => format!("never answered, given up {took} later"),
+        status if is_accepted(status) => format!("accepted with {status} {took} later"),
+        status => format!("rejected with {status} {took} later"),
+    };
+    if detail.is_empty() { format!(", {what}") } else { format!(", {what} ({detail})") }
 }
 
 /// Columns for instants.
