@@ -20,6 +20,8 @@ const LEAST_HORIZON: Span = Span::from_secs(10);
 const MOST_HORIZON: Span = Span::from_secs(600);
 /// Gaps kept over all clients of a shard: 8 bytes each.
 const MOST_GAPS: usize = 1 << 20;
+/// Late copies of a newcomer kept until it is known which shard saw them first.
+const MOST_LATE: usize = 64;
 /// Copies out of order kept until it is known in which order the majority saw them.
 const MOST_DISORDERS: usize = 1 << 10;
 
@@ -31,6 +33,8 @@ pub(super) struct Seat {
     pub(super) ready: Instant,
     pub(super) left: Instant,
     pub(super) seen: Seen,
+    /// Late copies of what came just after it joined: another shard may have had it before.
+    pub(super) late: Vec<u32>,
     /// Gaps that found no room: missing for certain.
     pub(super) forgotten: u32,
     /// What retired broadcasts came to.
@@ -53,7 +57,7 @@ pub(super) struct SeatSums {
 impl Seat {
     fn empty(conn: ConnId, room: usize) -> Self {
         let (ready, left) = (Instant::FAR, Instant::FAR);
-        Self { conn, room, ready, left, seen: Seen::default(), forgotten: 0, sums: SeatSums::default() }
+        Self { conn, room, ready, left, seen: Seen::default(), late: Vec::new(), forgotten: 0, sums: SeatSums::default() }
     }
 
     /// From here on its copies count.
@@ -257,7 +261,7 @@ impl FeedBook {
     /// A copy that counts.
     #[inline]
     fn count(&mut self, slot: usize, index: usize, number: u32, at: Instant, behind: bool, part: &mut Part) {
-        let seat = &self.seats[slot];
+        let seat = &mut self.seats[slot];
         let (row, extra) = (&mut part.rooms[seat.room].rows[index], &mut self.rooms[seat.room].extras[index]);
         row.receivers += 1;
         row.behind += u32::from(behind);
@@ -269,6 +273,9 @@ impl FeedBook {
         }
         if owed && delay > self.rules.within {
             extra.late += 1;
+            if row.first < seat.owed_from() + self.rules.within && seat.late.len() < MOST_LATE {
+                seat.late.push(number);
+            }
             if row.first < self.cut {
                 let what = || format!("{} arrived {delay} after its first receiver had it", key_name(row.key));
                 self.late_sightings.note(at, Some(seat.conn), None, what);

@@ -97,7 +97,8 @@ impl<'a> Docket<'a> {
                 }
             } else if has {
                 sums.contested += 1;
-                let taken_for_late = broadcast.shift > self.within && broadcast.first + broadcast.shift >= owed_from;
+                let here = broadcast.shift > self.within && broadcast.first + broadcast.shift >= owed_from;
+                let taken_for_late = here || broadcast.own.is_some_and(|n| seat.late.contains(&n));
                 sums.not_late += u64::from(taken_for_late && broadcast.first < owed_from);
             } else if broadcast.first >= seat.ready && broadcast.first < end {
                 sums.absent += 1;

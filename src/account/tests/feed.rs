@@ -362,3 +362,9 @@ proptest! {
         prop_assert_eq!(settle(false, 0), settle(true, turn));
     }
 }
+
+#[test]
+fn what_was_late_for_a_newcomer_is_nobodys_lateness_wherever_it_was_first() {
+    let (history, stays, arrivals, drain) = random(8, false, 4_186_870_506_503_079_556);
+    assert_eq!(told(&history.over(5)), oracle(&stays, &arrivals, drain, false));
+}
