@@ -131,6 +131,19 @@ def preset_meddled(name, start, scenario, path, **more):
     yield Case(f"{name}: lost", **own, meddled="lost", finds="delivery")
 
 
+def leak(name, start, scenario, path, **more):
+    """A family in rooms: honest, and with every tenth message told to other rooms too."""
+    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, **more}
+    yield Case(f"{name}, rooms: honest", **own)
+    yield Case(f"{name}, rooms: leak", **own, env={"MISTAKE": "leak"}, finds="stray")
+
+
+def crossbar():
+    """Crossbar has its own requirements, which suit no other server's; its settings are made by its start script."""
+    program = install.pip("requirements-crossbar.txt").parent / "crossbar"
+    return ["env", f"CROSSBAR={program}", "bash", install.HERE / "crossbar/start"]
+
+
 SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
 
 PRESETS = [
@@ -143,6 +156,19 @@ PRESETS = [
     *preset_meddled("nats-server", shell("nats"), "nats", "/", needs=("nats-server",)),
     *preset("action cable", shell("actioncable"), "actioncable", "/cable", env={"BEAT_S": "1"}, needs=("puma",), ready=None),
     *preset("gorilla chat", gorilla, "gorilla", "/ws", needs=("go",)),
+    *preset("channels", python("channels/chat.py"), "channels", "/ws/chat/lobby/", beats=False),
+    Case("channels: honest, idle", python("channels/chat.py"), "presets/channels-idle.toml", "/ws/chat/lobby/"),
+    Case("channels: heartbeat", python("channels/chat.py"), "presets/channels-idle.toml", "/ws/chat/lobby/", {"MISTAKE": "heartbeat"}, "heartbeat"),
+    *preset("tornado", python("tornado/chat.py"), "tornado", "/chat"),
+    *preset("primus", node("primus/relay.mjs"), "primus", "/primus"),
+    *preset_meddled("faye", node("faye/bayeux.mjs"), "faye", "/faye", ready=r"listening"),
+    Case("faye: heartbeat", node("faye/bayeux.mjs"), "presets/faye.toml", "/faye", {"MISTAKE": "heartbeat"}, "heartbeat"),
+    *preset_meddled("crossbar", crossbar, "wamp", "/ws"),
+    *preset_meddled("tomcat", shell("tomcat"), "tomcat-chat", "/examples/websocket/chat", needs=("tomcat",)),
+    *leak("socket.io", node("socketio/chat.mjs"), "socketio-rooms", SOCKETIO),
+    *leak("python-socketio", python("python-socketio/chat.py"), "socketio-rooms", SOCKETIO),
+    *leak("aiohttp", python("aiohttp/relay.py"), "aiohttp-rooms", ""),
+    *leak("channels", python("channels/chat.py"), "channels-rooms", ""),
 ]
 
 def wire(name, echo, relay, known):
