@@ -1,7 +1,7 @@
 //! Keeps secrets out of everything that is printed or written: user and query of URLs (a proxy's and those of HTTP requests too),
 //! and the values of header fields that carry credentials.
 
-use crate::report::redact_url;
+use crate::report::{redact_url, redact_url_but};
 use crate::scenario::Scenario;
 use crate::scenario::model::{Auth, Connection, Proxy, ScriptStep, Target, Template, Via};
 
@@ -60,22 +60,9 @@ fn hide_url(url: &mut Template) {
     }
 }
 
-/// A URL whose user, and whose values in the query, are hidden unless they are variables: what a run did stays readable.
+/// A URL whose user, and whose values in the query, are hidden unless they hold variables: what a run did stays readable.
 fn without_secrets(url: &str) -> String {
-    let (head, query) = url.split_once('?').map_or((url, None), |(head, query)| (head, Some(query)));
-    let (scheme, rest) = head.split_once("://").unwrap_or(("", head));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let authority = match authority.rsplit_once('@') {
-        Some((user, host)) if !user.contains('{') => format!("***@{host}"),
-        _ => authority.to_owned(),
-    };
-    let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if !value.contains('{') => format!("{name}=***"),
-        _ => pair.to_owned(),
-    };
-    let query = query.map_or_else(String::new, |query| format!("?{}", query.split('&').map(pair).collect::<Vec<_>>().join("&")));
-    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
-    format!("{scheme}{authority}{path}{query}")
+    redact_url_but(url, |text| text.contains('{'))
 }
 
 /// A value that is one variable (`{env.TOKEN}`, `{token}`) tells no secret and stays.
@@ -96,7 +83,8 @@ mod tests {
             ("http://user:secret@proxy:3128", "http://***@proxy:3128"),
             ("https://h/login?user=me&key=secret&room={room}", "https://h/login?user=***&key=***&room={room}"),
             ("https://{env.USER}@h/{room}", "https://{env.USER}@h/{room}"),
-            ("/path?x", "/path?x"),
+            ("/path?s3cret", "/path?***"),
+            ("/path?{token}", "/path?{token}"),
         ] {
             assert_eq!(without_secrets(url), shown);
         }

@@ -165,19 +165,29 @@ pub fn scenario_digest(scenario: &Scenario) -> String {
 /// A URL fit to be shown: user and password, and the values of the query (where tokens travel), become `***`.
 #[must_use]
 pub fn redact_url(url: &str) -> String {
+    redact_url_but(url, |_| false)
+}
+
+/// The same, but for the users and values that `tells_nothing` lets through, such as a scenario's variables.
+#[must_use]
+pub fn redact_url_but(url: &str, tells_nothing: impl Fn(&str) -> bool) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
-    let authority = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
+    let authority = match authority.rsplit_once('@') {
+        Some((user, host)) if !tells_nothing(user) => format!("***@{host}"),
+        _ => authority.to_owned(),
+    };
     let tail = tail.split_once('#').map_or(tail, |(before, _)| before);
     let tail = tail.split_once('?').map_or_else(
         || tail.to_owned(),
         |(path, query)| {
-            let pairs: Vec<_> = query
-                .split('&')
-                .map(|pair| pair.split_once('=').map_or_else(|| "***".to_owned(), |(key, _)| format!("{key}=***")))
-                .collect();
-            format!("{path}?{}", pairs.join("&"))
+            let hidden = |pair: &str| match pair.split_once('=') {
+                _ if tells_nothing(pair.split_once('=').map_or(pair, |(_, value)| value)) => pair.to_owned(),
+                Some((key, _)) => format!("{key}=***"),
+                None => "***".to_owned(),
+            };
+            format!("{path}?{}", query.split('&').map(hidden).collect::<Vec<_>>().join("&"))
         },
     );
     let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
