@@ -2,12 +2,13 @@
 //! conformance are told apart by their `schema`.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::exit::{Exit, Stopped};
+use super::terminal::write_out;
 use crate::check::Outcome;
 use crate::conformance::report as conformance;
 use crate::report::text::Style;
@@ -236,11 +237,7 @@ pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Stopped> {
     if let Some(path) = output {
         return fs::write(path, text).map_err(|error| unwritable(path.display().to_string(), &error));
     }
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable("standard output".into(), &error)),
-        _ => Ok(()),
-    }
+    write_out(text).map_err(|error| unwritable("standard output".into(), &error))
 }
 
 /// The exit of an outcome.

@@ -57,12 +57,21 @@ fn unicode() -> bool {
 /// Whether something that was to be printed is lost.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Writes data to standard output. A reader that has gone away has read enough; anything else that goes wrong, such as a full
-/// disk, is said, and [`output_was_lost`].
-pub(super) fn print(text: &str) {
+/// Writes data to standard output. A reader that has gone away has read enough.
+///
+/// # Errors
+/// Anything else that goes wrong, such as a full disk.
+pub(super) fn write_out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if let Err(error) = written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// The same; what goes wrong is said, and [`output_was_lost`].
+pub(super) fn print(text: &str) {
+    if let Err(error) = write_out(text)
         && !LOST.swap(true, Ordering::Relaxed)
     {
         say(&format!("error: cannot write to standard output: {error}"));
