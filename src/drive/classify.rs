@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN, Seq};
 use crate::event::StrayKind;
 use crate::plan::Plan;
-use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Matcher, Role};
+use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Role, Wanted};
+use crate::scenario::own::{OwnMatchers, Place, own};
 use crate::wire::memo::Memo;
 use crate::wire::payload::{self, Recognised};
 use crate::wire::stamp::Stamp;
@@ -44,8 +45,8 @@ pub struct Expectations {
     pub(super) dialect: Option<Dialect>,
     /// What the server broadcasts by itself, where it does.
     pub(super) feed: Option<Broadcasts>,
-    pong: Option<Matcher>,
-    beat: Matcher,
+    pong: Option<Wanted>,
+    beat: Wanted,
     /// What the clients of this shard received lately: each of a broadcast's copies but the first is known by it.
     memo: RefCell<Memo>,
 }
@@ -55,12 +56,12 @@ impl Expectations {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let scenario = &plan.scenario;
-        let beat = match scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref()) {
+        let looks = scenario.looks_of_a_beat();
+        let beat = match looks {
             Some(Beat::Message(matcher)) => matcher.clone(),
             // Where no heartbeat is described, this project's own shape is still told apart from strays.
             _ => super::feed::own_beat(),
         };
-        let looks = scenario.checks.heartbeat.as_ref().map(|h| &h.beat).or(scenario.beat.as_ref());
         let sent = scenario.publish.as_ref().map_or(Encoding::Text, |p| p.encoding);
         let publishers = (0..plan.publishers).map(PublisherId);
         let everyone = scenario.rooms.is_none()
@@ -98,14 +99,14 @@ impl Expectations {
         });
     }
 
-    /// Every payload in a message of a server that speaks a dialect. Returns whether there was any.
+    /// Every payload in a message (and whether that is text) of a server that speaks a dialect. Returns whether there was any.
     pub(super) fn copies(
         &self,
         dialect: &Dialect,
         plan: &Plan,
         conn: ConnId,
-        message: &[u8],
-        text: bool,
+        matchers: Option<&OwnMatchers>,
+        (message, text): (&[u8], bool),
         mut on: impl FnMut(Kind),
     ) -> bool {
         let mut role = None;
@@ -114,13 +115,15 @@ impl Expectations {
             _ => Flaws::NONE,
         };
         dialect.carrier.decode(message, STAMP_LEN, |bytes| {
-            payload::find(bytes, self.sent_text, self.run, |recognised| match *role.get_or_insert_with(|| dialect.role(message)) {
-                Role::Copy => match self.judge(plan, conn, recognised) {
-                    Kind::Copy(stamp, flaws) => on(Kind::Copy(stamp, flaws.with(opcode))),
-                    kind => on(kind),
-                },
-                Role::Ack => on(Kind::Nothing),
-                Role::Other => {}
+            payload::find(bytes, self.sent_text, self.run, |recognised| {
+                match *role.get_or_insert_with(|| dialect.role(message, matchers)) {
+                    Role::Copy => match self.judge(plan, conn, recognised) {
+                        Kind::Copy(stamp, flaws) => on(Kind::Copy(stamp, flaws.with(opcode))),
+                        kind => on(kind),
+                    },
+                    Role::Ack => on(Kind::Nothing),
+                    Role::Other => {}
+                }
             });
         });
         matches!(role, Some(Role::Copy | Role::Ack))
@@ -160,35 +163,56 @@ impl Expectations {
     }
 
     /// Whether a message is a beat of the server's heartbeat.
-    pub(super) fn is_beat(&self, message: &[u8]) -> bool {
-        self.beat.matches(message)
+    pub(super) fn is_beat(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> bool {
+        self.beat.matches(message, own(matchers, Place::Beat))
     }
 
-    /// What a message without a stamp is. `greeting` is what this connection still waits for, if it does; `first` says
-    /// that nothing came before.
+    /// What a message is that is no copy. `waiting`: the greeting this connection still waits for, if it does, and whether nothing
+    /// came before; `matchers` are its own.
     #[cold]
     #[must_use]
-    pub fn other(&self, message: &[u8], greeting: Option<&Greeting>, first: bool) -> Kind {
+    pub fn other(
+        &self,
+        plan: &Plan,
+        conn: ConnId,
+        message: &[u8],
+        waiting: (Option<&Greeting>, bool),
+        matchers: Option<&OwnMatchers>,
+    ) -> Kind {
+        let (greeting, first) = waiting;
         if let Some(Greeting::Expected { matches, .. }) = greeting
-            && matches.matches(message)
+            && matches.matches(message, own(matchers, Place::Greeting))
         {
             return Kind::Greeting;
         }
-        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.stated(message)) {
+        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.stated(message, matchers)) {
             return kind;
         }
-        if self.pong.as_ref().is_some_and(|pong| pong.matches(message)) {
+        if self.pong.as_ref().is_some_and(|pong| pong.matches(message, own(matchers, Place::Pong))) {
             return Kind::Pong;
         }
-        if self.feed.as_ref().is_none_or(|feed| feed.may_be_beat(message)) && self.is_beat(message) {
+        if self.feed.as_ref().is_none_or(|feed| feed.may_be_beat(message)) && self.is_beat(message, matchers) {
             return Kind::Beat;
         }
-        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.unstated(message)) {
+        if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.unstated(message, matchers)) {
             return kind;
         }
         if first && greeting == Some(&Greeting::Any) {
             return Kind::Greeting;
         }
-        Kind::Stray(StrayKind::Unexpected)
+        Kind::Stray(if self.is_leak(plan, conn, message) { StrayKind::OtherRoom } else { StrayKind::Unexpected })
+    }
+
+    /// Whether a message holds a publication of another room. Where `match` names the client's own room, it is no copy, and would
+    /// else only be unexpected.
+    fn is_leak(&self, plan: &Plan, conn: ConnId, message: &[u8]) -> bool {
+        let Some(dialect) = self.dialect.as_ref().filter(|d| d.matches.is_some()) else { return false };
+        let mut leak = false;
+        dialect.carrier.decode(message, STAMP_LEN, |bytes| {
+            payload::find(bytes, self.sent_text, self.run, |recognised| {
+                leak |= self.judge(plan, conn, recognised) == Kind::Stray(StrayKind::OtherRoom);
+            });
+        });
+        leak
     }
 }

@@ -48,7 +48,7 @@ impl Shard {
         let group = self.plan.group_index(conn);
         let settings = &self.plan.scenario.groups[group];
         let mut rng = self.plan.seed.derive("connection").nth(u64::from(conn.0)).rng();
-        let mut talk = Talk::new(&settings.behaviour);
+        let mut talk = Talk::new(&self.plan.scenario, group);
         let at = self.clock.now();
         self.gauge.attempt();
         self.observe(Event::Connecting { conn, at });
@@ -172,6 +172,7 @@ async fn give_up(shard: Rc<Shard>, link: Weak<RefCell<Link>>, conn: ConnId, with
     if link.borrow().state() == State::Waiting {
         let at = shard.clock.now();
         shard.observe(Event::NotReady { conn, at, detail: &format!("the greeting did not come within {within}") });
+        shard.gauge.not_ready();
         link.borrow_mut().close(crate::wire::close::NORMAL, crate::event::ClosedBy::Script);
     }
 }

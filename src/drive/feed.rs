@@ -3,7 +3,8 @@
 
 use crate::base::Instant;
 use crate::event::Event;
-use crate::scenario::model::{Beat, Dialect, Feed, Matcher};
+use crate::scenario::model::{Beat, Dialect, Feed, Matcher, Wanted};
+use crate::scenario::own::{OwnMatchers, Place, own};
 use crate::scenario::session::Claim;
 use crate::wire::reader::{self, Violation};
 
@@ -28,14 +29,14 @@ impl Broadcasts {
     }
 
     /// Whether the scenario says that this is a broadcast, and its key.
-    pub(super) fn stated(&self, message: &[u8]) -> Option<Kind> {
+    pub(super) fn stated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
         let matches = self.dialect.matches.as_ref()?;
-        matches.matches(message).then(|| self.feed.key(message).map(Kind::Item)).flatten()
+        matches.matches(message, own(matchers, Place::Copy)).then(|| self.feed.key(message).map(Kind::Item)).flatten()
     }
 
     /// What a message is that nothing else explains: where no `match` says which are broadcasts, all are that have an id.
-    pub(super) fn unstated(&self, message: &[u8]) -> Option<Kind> {
-        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message)) {
+    pub(super) fn unstated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
+        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message, own(matchers, Place::Ack))) {
             return Some(Kind::Nothing);
         }
         if self.dialect.matches.is_some() {
@@ -51,8 +52,8 @@ impl Broadcasts {
 }
 
 /// The heartbeat where none is described: this project's own shape.
-pub(super) fn own_beat() -> Matcher {
-    Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" }))
+pub(super) fn own_beat() -> Wanted {
+    Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" })).into()
 }
 
 impl Session {
@@ -73,7 +74,7 @@ impl Session {
             if self.talk.is_none() {
                 self.unclaimed(shard, at, message);
             } else if let Claim::Reply = self.on_unstamped(shard, io, at, message)
-                && let Some(kind) = broadcasts.stated(message)
+                && let Some(kind) = broadcasts.stated(message, self.own().as_deref())
             {
                 // Answered, and a broadcast all the same.
                 self.on_kind(shard, at, message, kind);

@@ -17,6 +17,7 @@ pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
 pub use super::template::Template;
+pub use super::wanted::{Own, Varying, Wanted};
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -140,13 +141,13 @@ pub enum Greeting {
     /// The client is ready when this has come; until then it is owed nothing.
     Expected {
         /// What it must be.
-        matches: Matcher,
+        matches: Wanted,
         /// How long to wait for it before the client counts as not ready.
         within: Span,
     },
 }
 
-/// When a received message is the one meant.
+/// When a received message is the one meant, without variables.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Matcher {
     /// Exactly this text.
@@ -402,7 +403,7 @@ pub struct ApplicationPing {
     /// The message sent.
     pub send: Body,
     /// What answers it.
-    pub expect: Matcher,
+    pub expect: Wanted,
 }
 
 /// `[checks.heartbeat]`.
@@ -433,7 +434,7 @@ pub enum FirstBeat {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Beat {
     /// A message.
-    Message(Matcher),
+    Message(Wanted),
     /// A protocol ping from the server.
     ProtocolPing,
 }

@@ -55,7 +55,7 @@ fn the_example_is_what_it_says() {
     assert_eq!(s.checks.delivery, Some(DeliveryCheck { within: Span::from_secs(1) }));
     assert_eq!(s.checks.latency, [LatencyLimit { metric: Metric::Delivery, percentile: 99.0, at_most: Span::from_millis(250) }]);
     let pong = s.checks.pong.expect("it pings");
-    assert!(pong.application.expect("at application level").expect.matches(br#"{"type":0,"message":"pong"}"#));
+    assert!(pong.application.expect("at application level").expect.matches(br#"{"type":0,"message":"pong"}"#, None));
     assert!(matches!(s.checks.heartbeat, Some(HeartbeatCheck { beat: Beat::Message(_), .. })));
     assert!(s.checks.duplicate && s.checks.integrity && s.checks.stray && s.checks.survival);
     assert_eq!((s.checks.order, s.checks.connect), (Some(OrderScope::Publisher), Some(ConnectCheck { min_share: 1.0, within: None })));

@@ -7,7 +7,10 @@ mod herd;
 mod on_the_way;
 mod outcomes;
 mod outputs;
+mod own;
+mod peer;
 mod restart;
+mod scripts;
 mod served;
 
 use std::io::{BufRead as _, BufReader};

@@ -7,7 +7,8 @@ use super::super::schema::session::{AuthTable, ConnectionKeys};
 use super::super::template::Names;
 use super::super::typed::{Named, Reader, Spot};
 use super::language::{named, template};
-use super::{behaviour, checks, value};
+use super::matcher::matcher;
+use super::{behaviour, value};
 use crate::base::{Rate, Span};
 
 /// How long to wait for a greeting that is expected.
@@ -82,7 +83,7 @@ fn group(
     }
     let greeting = match &typed.greeting {
         None => Some(Greeting::Any),
-        Some(spot) => greeting(spot, r),
+        Some(spot) => greeting(spot, names, r),
     };
     let connection = connection(typed, keys, names, r);
     let behaviour = behaviour::behaviour(document, typed, names, r);
@@ -228,7 +229,7 @@ fn handshake_needs(connection: &Connection, behaviour: &Behaviour, typed: &Spot<
     }
 }
 
-fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {
+fn greeting(spot: &Spot<schema::Greeting>, names: &Names, r: &mut Reader) -> Option<Greeting> {
     match &spot.value {
         schema::Greeting::Nothing => Some(Greeting::None),
         schema::Greeting::Match(matched) => {
@@ -236,7 +237,8 @@ fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {
                 schema::Match::Table(table) => value(&table.within),
                 schema::Match::Text(_) => None,
             };
-            let matches = checks::matcher(matched, &spot.at, true, r)?;
+            let matches = matcher(matched, &spot.at, true, names, r)?;
+            behaviour::needs(matches.templates(), &[], &spot.at, names, r);
             Some(Greeting::Expected { matches, within: within.unwrap_or(GREETING_WITHIN) })
         }
     }

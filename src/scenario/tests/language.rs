@@ -153,6 +153,10 @@ fn what_is_missing_around_a_scenario_is_found_before_it_runs() {
         ("[feeder]\nfile = \"none.csv\"\n[clients]\ncount = 1\n", "cannot be used: no such file"),
         ("[feeder]\nfile = \"users.csv\"\norder = \"sequential\"\n[clients]\ncount = 3\n", "has 2 rows for 3 clients"),
         ("[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\nheaders = { A = \"{usr}\" }\n", "did you mean {user}"),
+        ("[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\ngreeting = \"hi {usr}\"\n", "t.toml:5:16\n"),
+        ("ignore = [{ json = { t = \"{env.NOPE}\" } }]\n[clients]\ncount = 1\n", "t.toml:1:27\n"),
+        ("[dialect]\nmatch = \"{env.NOPE}\"\n[clients]\ncount = 1\n", "the environment has no NOPE"),
+        ("[feeder]\nfile = \"users.csv\"\norder = \"sequential\"\n[clients]\ncount = 3\n", "t.toml:2:8\n"),
         ("rooms = { column = \"plaza\" }\n[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\n", "no column `plaza`"),
     ] {
         let error = around(text).expect_err(text);
