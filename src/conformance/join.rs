@@ -12,8 +12,7 @@ use super::wire::assemble::Incoming;
 use super::wire::http::Request;
 use super::wire::link::{Heard, Link, Manner, Taken};
 use crate::base::{ConnId, RunId, Seed, Span};
-use crate::scenario::model::{ClientGroup, Greeting, Publish, Role, Scenario, ScriptStep, Via};
-use crate::scenario::own::{OwnMatchers, Place};
+use crate::scenario::model::{ClientGroup, Greeting, OwnMatchers, Place, Publish, Role, Scenario, ScriptStep, Via};
 use crate::scenario::session::{Action, Claim, Session};
 use crate::scenario::template::Vars;
 

@@ -6,8 +6,7 @@ use std::cell::RefCell;
 use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN, Seq};
 use crate::event::StrayKind;
 use crate::plan::Plan;
-use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Role, Wanted};
-use crate::scenario::own::{OwnMatchers, Place, own};
+use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, OwnMatchers, Place, Role, Wanted};
 use crate::wire::memo::Memo;
 use crate::wire::payload::{self, Recognised};
 use crate::wire::stamp::Stamp;
@@ -164,7 +163,7 @@ impl Expectations {
 
     /// Whether a message is a beat of the server's heartbeat.
     pub(super) fn is_beat(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> bool {
-        self.beat.matches(message, own(matchers, Place::Beat))
+        self.beat.matches(message, Place::Beat.own(matchers))
     }
 
     /// What a message is that is no copy. `waiting`: the greeting this connection still waits for, if it does, and whether nothing
@@ -181,14 +180,14 @@ impl Expectations {
     ) -> Kind {
         let (greeting, first) = waiting;
         if let Some(Greeting::Expected { matches, .. }) = greeting
-            && matches.matches(message, own(matchers, Place::Greeting))
+            && matches.matches(message, Place::Greeting.own(matchers))
         {
             return Kind::Greeting;
         }
         if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.stated(message, matchers)) {
             return kind;
         }
-        if self.pong.as_ref().is_some_and(|pong| pong.matches(message, own(matchers, Place::Pong))) {
+        if self.pong.as_ref().is_some_and(|pong| pong.matches(message, Place::Pong.own(matchers))) {
             return Kind::Pong;
         }
         if self.feed.as_ref().is_none_or(|feed| feed.may_be_beat(message)) && self.is_beat(message, matchers) {

@@ -3,8 +3,7 @@
 
 use crate::base::Instant;
 use crate::event::Event;
-use crate::scenario::model::{Beat, Dialect, Feed, Matcher, Wanted};
-use crate::scenario::own::{OwnMatchers, Place, own};
+use crate::scenario::model::{Beat, Dialect, Feed, Matcher, OwnMatchers, Place, Wanted};
 use crate::scenario::session::Claim;
 use crate::wire::reader::{self, Violation};
 
@@ -31,12 +30,12 @@ impl Broadcasts {
     /// Whether the scenario says that this is a broadcast, and its key.
     pub(super) fn stated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
         let matches = self.dialect.matches.as_ref()?;
-        matches.matches(message, own(matchers, Place::Copy)).then(|| self.feed.key(message).map(Kind::Item)).flatten()
+        matches.matches(message, Place::Copy.own(matchers)).then(|| self.feed.key(message).map(Kind::Item)).flatten()
     }
 
     /// What a message is that nothing else explains: where no `match` says which are broadcasts, all are that have an id.
     pub(super) fn unstated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
-        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message, own(matchers, Place::Ack))) {
+        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message, Place::Ack.own(matchers))) {
             return Some(Kind::Nothing);
         }
         if self.dialect.matches.is_some() {

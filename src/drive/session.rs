@@ -6,8 +6,7 @@ use std::rc::Rc;
 
 use crate::base::{ConnId, Flaws, Instant, Rng, Seq};
 use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel};
-use crate::scenario::model::{Dialect, Encoder, Greeting};
-use crate::scenario::own::OwnMatchers;
+use crate::scenario::model::{Dialect, Encoder, Greeting, OwnMatchers};
 use crate::scenario::session::Claim;
 use crate::wire::close;
 use crate::wire::frame::{self, Opcode};

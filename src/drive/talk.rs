@@ -8,8 +8,7 @@ use tokio::task::spawn_local;
 
 use crate::base::{ConnId, Span};
 use crate::scenario::model::Request;
-use crate::scenario::model::{Behaviour, Scenario, ScriptStep};
-use crate::scenario::own::OwnMatchers;
+use crate::scenario::model::{Behaviour, OwnMatchers, Scenario, ScriptStep};
 use crate::scenario::session::{Action, Claim, Session};
 use crate::scenario::template::{Captured, MissingValue, Vars};
 

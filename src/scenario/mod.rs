@@ -15,7 +15,7 @@ pub mod feeder;
 mod matcher;
 pub mod model;
 mod node;
-pub mod own;
+mod own;
 mod preset;
 #[cfg(test)]
 mod presets_test;
@@ -29,7 +29,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod typed;
-pub mod wanted;
+mod wanted;
 mod write;
 
 pub use error::{Problem, ScenarioError, Warning};

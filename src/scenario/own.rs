@@ -23,6 +23,12 @@ pub enum Place {
 impl Place {
     /// All of them; each stands at its own number.
     pub const ALL: [Self; 5] = [Self::Greeting, Self::Copy, Self::Ack, Self::Beat, Self::Pong];
+
+    /// A connection's own matcher of this place, where it has any.
+    #[must_use]
+    pub fn own(self, matchers: Option<&OwnMatchers>) -> Option<&Own> {
+        matchers?.get(self)
+    }
 }
 
 impl Scenario {
@@ -81,10 +87,4 @@ impl OwnMatchers {
     pub fn get(&self, place: Place) -> Option<&Own> {
         self.0[place as usize].as_ref()
     }
-}
-
-/// The own matcher of a place, where a connection has any.
-#[must_use]
-pub fn own(matchers: Option<&OwnMatchers>, place: Place) -> Option<&Own> {
-    matchers?.get(place)
 }
