@@ -4,7 +4,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::matcher::Pattern;
+use super::matcher::{Pattern, has};
 use super::model::Matcher;
 use super::shape::{OwnShape, Shape};
 use super::template::{MissingValue, Template, Vars};
@@ -87,6 +87,20 @@ impl Wanted {
             (Self::Fixed(matcher), _) => describe(matcher),
             (Self::WithVariables(_), Some(own)) if !self.templates().iter().any(|t| t.is_private()) => own.describe(),
             (Self::WithVariables(varying), _) => varying.describe(),
+        }
+    }
+
+    /// Whether every message that is the other's is this one's too, as far as that can be seen without any message.
+    pub(super) fn surely_matches_all_of(&self, other: &Self) -> bool {
+        let (Self::Fixed(this), Self::Fixed(other)) = (self, other) else { return self == other };
+        match (this, other) {
+            // Of an exact text everything is known.
+            (_, Matcher::Exact(text)) => this.matches(text.as_bytes()),
+            (Matcher::Contains(part), Matcher::Contains(text) | Matcher::Prefix(text)) => text.contains(part),
+            (Matcher::Prefix(part), Matcher::Prefix(text)) => text.starts_with(part),
+            // What has all of the other's members has these, if the other has them.
+            (Matcher::Json(part), Matcher::Json(whole)) => part == whole || has(whole, part),
+            _ => this == other,
         }
     }
 

@@ -199,6 +199,13 @@ pub(super) fn dialect(document: &schema::Document, names: &Names, r: &mut Reader
         r.fail(&spot.at, "the dialect is ambiguous: `ack` and `match` match the same messages", "make them differ: nothing could be both");
         return None;
     }
+    if let (Some(spot), Some(ack), Some(matches)) = (&typed.ack, &ack, &matches)
+        && ack.surely_matches_all_of(matches)
+    {
+        let what = "the dialect is ambiguous: whatever matches `match` matches `ack` too, and nothing would be a copy";
+        r.fail(&spot.at, what, "say more in `ack`: what an acknowledgement has and a copy has not");
+        return None;
+    }
     if let Some(split) = typed.split.as_ref().filter(|s| s.is_empty()) {
         r.fail(&split.at, "an empty separator separates nothing", "write what stands between messages, such as \"\\n\"");
         return None;

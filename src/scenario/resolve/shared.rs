@@ -37,6 +37,16 @@ pub(super) fn check(
             needed.push((templates, typed.publish, publishing));
         }
     }
+    if let (Some(ping), Some(heartbeat)) = (checks.pong.as_ref().and_then(|p| p.application.as_ref()), &checks.heartbeat)
+        && heartbeat.beat == Beat::Message(ping.expect.clone())
+    {
+        let at = typed.pong.cloned().unwrap_or_default();
+        r.fail(
+            &at,
+            "a beat and a pong look alike: neither check could tell which came",
+            "make them differ, or leave one of the checks out",
+        );
+    }
     for (templates, at, of) in needed {
         for slot in templates.into_iter().flat_map(Template::slots) {
             for group in of.iter().filter_map(|g| groups.get(*g)).filter(|g| !captures(&g.behaviour, slot)) {

@@ -225,7 +225,8 @@ fn dialects() -> impl Strategy<Value = Dialect> {
         receive,
     )
         .prop_filter_map("not ambiguous", |(publish, carrier, matches, ack, split, receive)| {
-            (ack.is_none() || ack != matches).then_some(Dialect { publish, carrier, matches, ack, split, receive })
+            let ambiguous = ack.as_ref().zip(matches.as_ref()).is_some_and(|(ack, matches)| ack.surely_matches_all_of(matches));
+            (!ambiguous).then_some(Dialect { publish, carrier, matches, ack, split, receive })
         })
 }
 
@@ -285,13 +286,16 @@ fn checks() -> impl Strategy<Value = Checks> {
         limits
     });
     let bools = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(spans()));
-    (bools, order, limits, prop::option::of(pong), prop::option::of(heartbeat), connect, (spans(), share(), spans())).prop_map(
+    let beating = (prop::option::of(pong), prop::option::of(heartbeat)).prop_filter("they look alike", |(pong, heartbeat)| {
+        let expected = pong.as_ref().and_then(|p| p.application.as_ref()).map(|ping| Beat::Message(ping.expect.clone()));
+        expected.is_none() || expected != heartbeat.as_ref().map(|h| h.beat.clone())
+    });
+    (bools, order, limits, beating, connect, (spans(), share(), spans())).prop_map(
         |(
             (duplicate, integrity, stray, survival, within),
             order,
             latency,
-            pong,
-            heartbeat,
+            (pong, heartbeat),
             connect,
             (late_send, max_late_share, max_loop_lag),
         )| Checks {
