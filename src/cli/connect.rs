@@ -154,7 +154,7 @@ pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Res
     let request = Request { path: target.path.clone(), host, headers, subprotocols: args.subprotocol.clone(), deflate: false };
     let mut why = String::new();
     for address in &target.addresses {
-        match dial(&target, *address, None, &request, rng, args.timeout.to_std()).await {
+        match dial(&target, address, None, &request, rng, args.timeout.to_std()).await {
             Ok(dialled) => return Ok(dialled),
             Err(failed) => why = failed.detail,
         }

@@ -248,7 +248,7 @@ impl Link {
     /// Ends the connection with a TCP reset (SO_LINGER 0), without a Close frame, as soon as nobody holds it any more.
     pub(super) fn reset(&mut self, shard: &Shard, at: Instant) {
         // Where the option cannot be set, the connection ends with a FIN, as abruptly for the server.
-        let _ = socket2::SockRef::from(self.io.stream.tcp()).set_linger(Some(std::time::Duration::ZERO));
+        let _ = socket2::SockRef::from(&self.io.stream.socket()).set_linger(Some(std::time::Duration::ZERO));
         self.session.cut_off();
         self.abandon(shard, at, "reset by us, as planned");
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::model::Encoding;
-use super::own::{OwnMatchers, Place, own};
+use super::own::{OwnMatchers, Place};
 use super::wanted::Wanted;
 
 /// `[dialect]`.
@@ -51,10 +51,10 @@ impl Dialect {
     /// connection's own, where these have variables.
     #[must_use]
     pub fn role(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Role {
-        if self.ack.as_ref().is_some_and(|ack| ack.matches(message, own(matchers, Place::Ack))) {
+        if self.ack.as_ref().is_some_and(|ack| ack.matches(message, Place::Ack.own(matchers))) {
             return Role::Ack;
         }
-        if self.matches.as_ref().is_none_or(|m| m.matches(message, own(matchers, Place::Copy))) { Role::Copy } else { Role::Other }
+        if self.matches.as_ref().is_none_or(|m| m.matches(message, Place::Copy.own(matchers))) { Role::Copy } else { Role::Other }
     }
 
     /// The messages in a frame: one, or several between separators; empty ones are left out unless the frame is empty itself.

@@ -7,7 +7,7 @@ use crate::base::{ByteSize, Rate, Span};
 pub use super::behaviour::{Behaviour, HttpStep, Reply, Request, Step as ScriptStep, Trigger};
 pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
-pub use super::connection::{Auth, Connection, Handshake, Proxy};
+pub use super::connection::{Auth, Connection, Handshake, Proxy, unix_socket};
 pub use super::dialect::{Carrier, Dialect, Role};
 pub use super::disrupt::{
     BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, Malformation, RecoveryCheck, Resume,
@@ -16,6 +16,7 @@ pub use super::disrupt::{
 pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
+pub use super::own::{OwnMatchers, Place};
 pub use super::template::Template;
 pub use super::wanted::{Own, Varying, Wanted};
 
@@ -102,7 +103,7 @@ pub enum RoomsBy {
 pub enum Target {
     /// The reference server, started inside the process on a free loopback port.
     BuiltIn,
-    /// A server somewhere: a valid `ws://` or `wss://` URL.
+    /// A server somewhere: a valid `ws://`, `wss://` or `ws+unix:` URL.
     Url(String),
 }
 

@@ -117,6 +117,8 @@ fn every_fault_is_found_and_named() {
         ("[target]\nurl = \"ws://a:99999/\"", "target.url", "port"),
         ("[target]\nurl = \"ws://a/#x\"", "target.url", "fragment"),
         ("[target]\nurl = \"ws://a b/\"", "target.url", "is not a URL"),
+        ("[target]\nurl = \"ws+unix://run/a.sock\"", "target.url", "is not absolute"),
+        ("[target]\nurl = \"wss+unix:///run/a.sock\"", "target.url", "is not ws or wss"),
         ("[target]\nconnect_timeout = \"0s\"", "target.connect_timeout", "no handshake takes no time"),
         ("[publish]\npublishers = 3\npace = \"5/s\"", "publish.publishers", "3 publishers, but only 2 clients"),
         ("[publish]\npublishers = 0\npace = \"5/s\"", "publish.publishers", "zero publishers"),

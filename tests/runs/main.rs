@@ -12,6 +12,7 @@ mod peer;
 mod restart;
 mod scripts;
 mod served;
+mod sockets;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use super::peer::{Mistake, serve};
 use super::{Desk, Ran, not_passed};
 
 /// Two rooms; there is a variable in every matcher but those that pass over the noise.
-const OWN: &str = r#"
+pub(crate) const OWN: &str = r#"
 name = "own"
 rooms = 2
 script = [

@@ -2,6 +2,7 @@
 //! another's. Hand-written, on a library wsbench does not use. One mistake at a time can be asked of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -41,13 +42,13 @@ pub(crate) enum Mistake {
 }
 
 /// Who is there.
-pub(crate) struct Member {
+struct Member {
     room: String,
     tell: UnboundedSender<String>,
 }
 
 #[derive(Default)]
-pub(crate) struct Hub {
+struct Hub {
     members: BTreeMap<u64, Member>,
     sessions: u64,
     copies: u64,
@@ -63,15 +64,33 @@ pub(crate) fn serve(mistake: Mistake) -> String {
             told.send(listener.local_addr().expect("an address").port()).expect("somebody waits");
             let hub = Arc::default();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(client(stream, mistake, Arc::clone(&hub)));
+                tokio::spawn(client(stream, mistake, Arc::clone(&hub), None));
             }
         });
     });
     format!("ws://127.0.0.1:{}/hub", port.recv().expect("it listens"))
 }
 
+/// Starts one on a Unix socket; it refuses whoever does not say that it is on this machine (`Host: localhost`).
+pub(crate) fn serve_at(path: &Path) {
+    let (told, bound) = std::sync::mpsc::channel();
+    let path = path.to_owned();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let listener = tokio::net::UnixListener::bind(path).expect("the scratch directory is writable");
+            told.send(()).expect("somebody waits");
+            let hub = Arc::default();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(client(stream, Mistake::None, Arc::clone(&hub), Some("localhost")));
+            }
+        });
+    });
+    bound.recv().expect("it listens");
+}
+
 /// One connection. Its address says who it is and where: `?room=a&id=3`.
-pub(crate) async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake: Mistake, hub: Arc<Mutex<Hub>>) {
+async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake: Mistake, hub: Arc<Mutex<Hub>>, host: Option<&str>) {
     let mut query = BTreeMap::new();
     #[expect(clippy::result_large_err, reason = "the library's own type")]
     let look = |request: &Request, response: Response| {
@@ -79,7 +98,8 @@ pub(crate) async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake:
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             query.insert(key.to_owned(), value.to_owned());
         }
-        Ok(response)
+        let said = request.headers().get("Host").and_then(|h| h.to_str().ok());
+        if host.is_none_or(|host| said == Some(host)) { Ok(response) } else { Err(ErrorResponse::new(None)) }
     };
     let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, look).await else { return };
     let room = query.get("room").cloned().unwrap_or_default();

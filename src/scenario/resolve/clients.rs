@@ -1,7 +1,7 @@
 //! `[target]` and `[clients]`.
 
 use super::super::error::At;
-use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template};
+use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template, unix_socket};
 use super::super::schema;
 use super::super::schema::session::{AuthTable, ConnectionKeys};
 use super::super::template::Names;
@@ -294,6 +294,11 @@ fn url(spot: &Spot<String>, r: &mut Reader) -> Option<String> {
 /// Why a text cannot be a target, and what to write instead. RFC 6455 section 3: scheme ws or wss, a host, no fragment.
 fn target_url(text: &str) -> Result<(), (String, String)> {
     let no = |what: String, help: &str| Err((what, help.to_owned()));
+    match unix_socket(text) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(reason)) => return no(format!("`{text}` names no Unix socket: {reason}"), "write `ws+unix:///run/app.sock:/path`"),
+        None => {}
+    }
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     match scheme.to_ascii_lowercase().as_str() {
         "ws" | "wss" => {}
