@@ -116,3 +116,18 @@ fn a_greeting_may_name_the_client_and_is_waited_for_beside_rules() {
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     assert!(told(&ran, "connect").contains("4 never ready"), "{}", told(&ran, "connect"));
 }
+
+#[test]
+fn a_broadcast_of_the_servers_own_may_name_the_room() {
+    let desk = Desk::new();
+    desk.scenario(
+        "rooms = 2\nignore = [{ prefix = 'welcome' }, { regex = 'hello' }]\n[target]\nquery = { room = \"{room}\", ticks = \"1\" }\n\
+         [clients]\ncount = 6\nconnect_rate = \"1000/s\"\n[publish]\nvia = \"server\"\nid = \"/tick\"\n\
+         match = { json = { room = \"{room}\" } }\n[phases]\nsteady = \"2s\"\n[checks.instrument]\nmax_loop_lag = \"5s\"\n",
+    );
+    let ran = run(&desk, Mistake::None, &[]);
+    assert_eq!((ran.code, not_passed(&ran.json())), (0, Vec::new()), "{}{}", ran.out, ran.err);
+    assert!(ran.json()["summary"]["copies"]["owed"].as_u64().is_some_and(|n| n >= 60), "{}", ran.out);
+    let ran = run(&desk, Mistake::Label, &[]);
+    assert_eq!((ran.code, not_passed(&ran.json())), (1, vec!["delivery fail".into(), "stray fail".into()]), "{}{}", ran.out, ran.err);
+}

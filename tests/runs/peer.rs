@@ -44,6 +44,8 @@ pub(crate) enum Mistake {
 /// Who is there.
 struct Member {
     room: String,
+    /// It only listens to what the server broadcasts by itself.
+    listens: bool,
     tell: UnboundedSender<String>,
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn serve(mistake: Mistake) -> String {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
             told.send(listener.local_addr().expect("an address").port()).expect("somebody waits");
             let hub = Arc::default();
+            tokio::spawn(tick(mistake, Arc::clone(&hub)));
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(client(stream, mistake, Arc::clone(&hub), None));
             }
@@ -89,6 +92,20 @@ pub(crate) fn serve_at(path: &Path) {
     bound.recv().expect("it listens");
 }
 
+/// Broadcasts of the server's own, a sequence for every room.
+async fn tick(mistake: Mistake, hub: Arc<Mutex<Hub>>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    for seq in 0.. {
+        ticks.tick().await;
+        let hub = hub.lock().expect("nobody panics");
+        for (n, member) in hub.members.values().filter(|m| m.listens).enumerate() {
+            let wrong = mistake == Mistake::Label && n == 0 && seq % 5 == 0;
+            let room = if wrong { "elsewhere" } else { &member.room };
+            let _ = member.tell.send(json!({ "tick": seq, "room": room }).to_string());
+        }
+    }
+}
+
 /// One connection. Its address says who it is and where: `?room=a&id=3`.
 async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake: Mistake, hub: Arc<Mutex<Hub>>, host: Option<&str>) {
     let mut query = BTreeMap::new();
@@ -112,6 +129,10 @@ async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake: Mistake, h
     };
     let named = |right: String, wrong: Mistake| if mistake == wrong { format!("{right}x") } else { right };
     let other = |right: u64, wrong: Mistake| if mistake == wrong { right + 1000 } else { right };
+    let listens = query.contains_key("ticks");
+    if listens {
+        hub.lock().expect("nobody panics").members.insert(me, Member { room: room.clone(), listens, tell: tell.clone() });
+    }
     let _ = tell.send(format!("welcome to {}", named(room.clone(), Mistake::Welcome)));
     let _ = tell.send(json!({ "hello": format!("s{me}") }).to_string());
     let mut beats = tokio::time::interval(Duration::from_millis(300));
@@ -136,7 +157,7 @@ async fn client(stream: impl AsyncRead + AsyncWrite + Unpin, mistake: Mistake, h
                         let _ = tell.send(json!({ "joined": "elsewhere", "id": id }).to_string());
                         let _ = tell.send(json!({ "joined": room, "id": id + 1000 }).to_string());
                         let _ = tell.send(json!({ "joined": named(room.clone(), Mistake::Join), "id": id }).to_string());
-                        hub.members.insert(me, Member { room: room.clone(), tell: tell.clone() });
+                        hub.members.insert(me, Member { room: room.clone(), listens, tell: tell.clone() });
                     }
                     Some("ping") => drop(tell.send(json!({ "pong": other(id, Mistake::Pong) }).to_string())),
                     // Answers are for the one who was asked, and nobody else.
