@@ -10,8 +10,9 @@ use wsbench::event::journal::{Header, JournalReader, JournalWriter, write_header
 use wsbench::scenario;
 use wsbench::wire::handshake::Request;
 use wsbench::wire::payload::{self, Recognised};
-use wsbench::wire::reader::{Message, Reader, Violation, check_text};
+use wsbench::wire::reader::{Message, Reader};
 use wsbench::wire::stamp::Stamp;
+use wsbench::wire::violation::{Violation, check_text};
 
 /// Largest message in the tests: small, so that limits are reached.
 const LIMIT: u32 = 5_000;

@@ -12,8 +12,9 @@ use std::time::Duration;
 use wsbench::base::{Instant, PublisherId, Rng, RunId, Seed, Seq};
 use wsbench::wire::handshake::{MAX_HEAD, Request, accept};
 use wsbench::wire::payload::{self, Recognised};
-use wsbench::wire::reader::{Message, Reader, check_text};
+use wsbench::wire::reader::{Message, Reader};
 use wsbench::wire::stamp::Stamp;
+use wsbench::wire::violation::check_text;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const LIMIT: u32 = 20_000;

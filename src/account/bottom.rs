@@ -77,12 +77,19 @@ impl Sightings {
 
 /// Foreign bytes made fit to be shown: control characters and what is no UTF-8 escaped, cut at 80 characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    const LONGEST: usize = 80;
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * LONGEST)]);
+    shown_up_to(80, bytes)
+}
+
+/// Why a client did not get in, made fit to be shown: it names what was expected and the frames that came instead, so it may be longer.
+pub(super) fn reason(text: &str) -> String {
+    shown_up_to(1000, text.as_bytes())
+}
+
+fn shown_up_to(longest: usize, bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * longest)]);
     let mut out = String::new();
-    let mut chars = text.chars();
-    for c in chars.by_ref() {
-        if out.chars().count() >= LONGEST {
+    for c in text.chars() {
+        if out.chars().count() >= longest {
             out.push('…');
             return out;
         }
@@ -92,7 +99,7 @@ pub(super) fn shown(bytes: &[u8]) -> String {
             out.push(c);
         }
     }
-    if bytes.len() > 4 * LONGEST {
+    if bytes.len() > 4 * longest {
         out.push('…');
     }
     out

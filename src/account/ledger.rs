@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::books::Publications;
-use super::bottom::shown;
+use super::bottom::reason;
 use super::condition::Readings;
 use super::copies::{Copies, Place, RangeRoom, Seat, flaw_names, publication};
 use super::disruptions::DisruptionBook;
@@ -340,7 +340,7 @@ impl Ledger {
             }
             Event::Hook { strike, took, failed, detail, .. } => self.hook(strike, took, failed.then_some(detail)),
             Event::Interrupted { detail, .. } => {
-                let why = shown(detail.as_bytes());
+                let why = reason(detail);
                 if self.interrupted.as_ref().is_none_or(|mine| why < *mine) {
                     self.interrupted = Some(why);
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::bottom::{Sightings, shown};
+use super::bottom::{Sightings, reason, shown};
 use super::tally::Tally;
 use crate::base::{ConnId, Instant, Span};
 use crate::event::{ClosedBy, Closure, ConnectFailure};
@@ -184,7 +184,7 @@ impl Lives {
         self.sums.failed_here += u64::from(cause == ConnectFailure::LocalLimit);
         self.sums.failures.note(at, Some(conn), None, || match detail {
             "" => failure_name(cause),
-            detail => format!("{}: {}", failure_name(cause), shown(detail.as_bytes())),
+            detail => format!("{}: {}", failure_name(cause), reason(detail)),
         });
     }
 
@@ -228,7 +228,7 @@ impl Lives {
             return;
         }
         self.sums.not_ready += 1;
-        self.sums.unready.note(at, Some(conn), None, || shown(detail.as_bytes()));
+        self.sums.unready.note(at, Some(conn), None, || reason(detail));
     }
 
     /// Copies stop being owed; true if it was a member until now.

@@ -19,7 +19,8 @@ use crate::report::escape;
 use crate::wire::close;
 use crate::wire::frame::{Opcode, write_client};
 use crate::wire::handshake::Request;
-use crate::wire::reader::{Message, Reader, Violation, check_text};
+use crate::wire::reader::{Message, Reader};
+use crate::wire::violation::{Violation, check_text};
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
@@ -154,7 +155,7 @@ pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Res
     let request = Request { path: target.path.clone(), host, headers, subprotocols: args.subprotocol.clone(), deflate: false };
     let mut why = String::new();
     for address in &target.addresses {
-        match dial(&target, *address, None, &request, rng, args.timeout.to_std()).await {
+        match dial(&target, address, None, &request, rng, args.timeout.to_std()).await {
             Ok(dialled) => return Ok(dialled),
             Err(failed) => why = failed.detail,
         }

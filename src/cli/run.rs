@@ -395,10 +395,11 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
         let (files, files_there) = preflight.descriptors;
         let (ports, ports_there) = preflight.ports;
         let (memory, memory_there) = preflight.memory;
+        let ports =
+            if ports == 0 { "no local ports".to_owned() } else { format!("{ports} local ports (there are {})", shown(ports_there)) };
         say(&format!(
-            "needs {files} open files (limit {}), {ports} local ports (there are {}), about {} of memory (available {})",
+            "needs {files} open files (limit {}), {ports}, about {} of memory (available {})",
             shown(files_there),
-            shown(ports_there),
             crate::base::ByteSize(memory),
             memory_there.map_or_else(|| "unknown".to_owned(), |n| crate::base::ByteSize(n).to_string())
         ));

@@ -12,7 +12,7 @@ use super::wire::assemble::Incoming;
 use super::wire::http::Request;
 use super::wire::link::{Heard, Link, Manner, Taken};
 use crate::base::{ConnId, RunId, Seed, Span};
-use crate::scenario::model::{ClientGroup, Greeting, Publish, Role, Scenario, ScriptStep, Via};
+use crate::scenario::model::{ClientGroup, Greeting, OwnMatchers, Place, Publish, Role, Scenario, ScriptStep, Via};
 use crate::scenario::session::{Action, Claim, Session};
 use crate::scenario::template::Vars;
 
@@ -144,21 +144,23 @@ impl Joining {
                 Heard::Silence => guest.session.on_timer(behaviour, &vars),
             };
         }
-        self.greeted(link, early).await?;
+        self.greeted(link, early, &guest).await?;
         link.manner = Some(Box::new(guest));
         Ok(())
     }
 
     /// Waits for the greeting the scenario says will come.
-    async fn greeted(&self, link: &mut Link, early: VecDeque<Vec<u8>>) -> Result<(), String> {
+    async fn greeted(&self, link: &mut Link, early: VecDeque<Vec<u8>>, guest: &Guest) -> Result<(), String> {
         let Some(Greeting::Expected { matches, within }) = self.group().map(|g| &g.greeting) else { return Ok(()) };
-        if early.iter().any(|m| matches.matches(m)) {
+        let own = guest.own()?;
+        let own = own.get(Place::Greeting);
+        if early.iter().any(|m| matches.matches(m, own)) {
             return Ok(());
         }
         let until = Instant::now() + Duration::from_nanos(within.as_nanos());
         loop {
             match link.hear(until).await {
-                Heard::Said(Incoming::Message { payload, .. }) if matches.matches(&payload) => return Ok(()),
+                Heard::Said(Incoming::Message { payload, .. }) if matches.matches(&payload, own) => return Ok(()),
                 Heard::Said(_) => {}
                 Heard::Ended(how) => return Err(format!("before the greeting, {how}")),
                 Heard::Silence => return Err("the greeting did not come".to_owned()),
@@ -178,14 +180,23 @@ struct Guest {
     seq: u64,
 }
 
+impl Guest {
+    /// Its own matchers, where some have variables.
+    fn own(&self) -> Result<OwnMatchers, String> {
+        let vars = Vars { captured: self.session.captured(), ..self.joining.vars(&self.room, self.nth) };
+        OwnMatchers::bind(&self.joining.scenario, self.joining.group, &vars).map_err(|e| e.to_string())
+    }
+}
+
 impl Manner for Guest {
     fn take(&mut self, payload: Vec<u8>) -> Taken {
         let dialect = &self.joining.scenario.dialect;
         let Some(group) = self.joining.group() else { return Taken::as_is(payload) };
         let mut taken = Taken::default();
+        let own = self.own().unwrap_or_default();
         for message in dialect.messages(&payload) {
             let carried = carried(&self.sent, message);
-            match (carried, dialect.role(message)) {
+            match (carried, dialect.role(message, Some(&own))) {
                 (Some(found), Role::Copy) => taken.said.push(found.to_vec()),
                 (Some(_), Role::Ack) => {}
                 _ => {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::wire::deflate::{Agreement, BadStream, Deflater, Inflater};
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reader::Violation;
+use crate::wire::violation::Violation;
 
 /// Windows of 8 to 15 bits.
 const WINDOWS: usize = 8;

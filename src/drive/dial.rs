@@ -1,12 +1,13 @@
-//! From nothing to an open WebSocket: TCP from a chosen source address, TLS, the opening handshake; every way it can fail
+//! From nothing to an open WebSocket: TCP from a chosen source address (or a Unix socket), TLS, the opening handshake; every way it can fail
 //! by its cause.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use crate::base::Rng;
@@ -15,7 +16,10 @@ use crate::wire::deflate::Agreement;
 use crate::wire::handshake::{Accepted, HandshakeError, Request, key};
 
 use super::stream::Stream;
-use super::target::Target;
+use super::target::{Address, Target};
+
+/// From one attempt at a Unix socket whose backlog is full to the next.
+const FULL_BACKLOG: Duration = Duration::from_millis(2);
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ fn cause_of(error: &io::Error) -> ConnectFailure {
 /// [`Failed`] with the cause.
 pub async fn dial(
     target: &Target,
-    address: SocketAddr,
+    address: &Address,
     source: Option<IpAddr>,
     request: &Request,
     rng: &mut Rng,
@@ -83,29 +87,12 @@ pub async fn dial(
     }
 }
 
-async fn attempt(
-    target: &Target,
-    address: SocketAddr,
-    source: Option<IpAddr>,
-    request: &Request,
-    rng: &mut Rng,
-) -> Result<Dialled, Failed> {
-    let mut tcp = tcp(address, source).await.map_err(|e| match &target.tunnel {
-        None => Failed::io(&e),
-        Some(tunnel) => Failed::new(cause_of(&e), format!("the proxy {}:{}: {e}", tunnel.proxy.0, tunnel.proxy.1)),
-    })?;
-    if let Some(tunnel) = &target.tunnel {
-        tunnel.open(&mut tcp).await.map_err(|reason| Failed::new(ConnectFailure::Proxy, reason))?;
-    }
-    let mut stream = match &target.tls {
-        None => Stream::Plain(tcp),
-        Some((config, name)) => {
-            let connector = TlsConnector::from(config.clone());
-            let tls = connector.connect(name.clone(), tcp).await.map_err(|e| match e.kind() {
-                io::ErrorKind::InvalidData => Failed::new(ConnectFailure::Tls, e),
-                _ => Failed::io(&e),
-            })?;
-            Stream::Tls(Box::new(tls))
+async fn attempt(target: &Target, address: &Address, source: Option<IpAddr>, request: &Request, rng: &mut Rng) -> Result<Dialled, Failed> {
+    let mut stream = match address {
+        Address::Ip(address) => over_ip(target, *address, source).await?,
+        Address::Unix(path) => {
+            let unix = unix(path).await.map_err(|e| Failed::new(cause_of(&e), format!("{}: {e}", path.display())))?;
+            Stream::Unix(unix)
         }
     };
     let mut random = [0; 16];
@@ -116,6 +103,28 @@ async fn attempt(
     stream.flush().await.map_err(|e| Failed::io(&e))?;
     let (early, accepted) = answer(&mut stream, request, &key).await?;
     Ok(Dialled { stream, early, subprotocol: accepted.subprotocol, deflate: accepted.deflate })
+}
+
+/// TCP, straight or through a proxy, and TLS where it is asked for.
+async fn over_ip(target: &Target, address: SocketAddr, source: Option<IpAddr>) -> Result<Stream, Failed> {
+    let mut tcp = tcp(address, source).await.map_err(|e| match &target.tunnel {
+        None => Failed::io(&e),
+        Some(tunnel) => Failed::new(cause_of(&e), format!("the proxy {}:{}: {e}", tunnel.proxy.0, tunnel.proxy.1)),
+    })?;
+    if let Some(tunnel) = &target.tunnel {
+        tunnel.open(&mut tcp).await.map_err(|reason| Failed::new(ConnectFailure::Proxy, reason))?;
+    }
+    Ok(match &target.tls {
+        None => Stream::Plain(tcp),
+        Some((config, name)) => {
+            let connector = TlsConnector::from(config.clone());
+            let tls = connector.connect(name.clone(), tcp).await.map_err(|e| match e.kind() {
+                io::ErrorKind::InvalidData => Failed::new(ConnectFailure::Tls, e),
+                _ => Failed::io(&e),
+            })?;
+            Stream::Tls(Box::new(tls))
+        }
+    })
 }
 
 async fn answer(stream: &mut Stream, request: &Request, key: &str) -> Result<(Vec<u8>, Accepted), Failed> {
@@ -149,6 +158,16 @@ async fn tcp(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStrea
         socket.bind(SocketAddr::new(source, 0))?;
     }
     socket.connect(address).await
+}
+
+/// A Unix socket refuses at once (EAGAIN) while its backlog is full, where TCP waits: this waits too, within the caller's limit.
+async fn unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(FULL_BACKLOG).await,
+            result => return result,
+        }
+    }
 }
 
 /// IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, when the destination is known, so that one port serves many

@@ -1,6 +1,7 @@
 //! How a shard's clients get in, on their planned instants and again after a disruption, and how they are let go.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::{Rc, Weak};
 
 use tokio::task::spawn_local;
@@ -48,7 +49,7 @@ impl Shard {
         let group = self.plan.group_index(conn);
         let settings = &self.plan.scenario.groups[group];
         let mut rng = self.plan.seed.derive("connection").nth(u64::from(conn.0)).rng();
-        let mut talk = Talk::new(&settings.behaviour);
+        let mut talk = Talk::new(&self.plan.scenario, group);
         let at = self.clock.now();
         self.gauge.attempt();
         self.observe(Event::Connecting { conn, at });
@@ -61,7 +62,7 @@ impl Shard {
             Ok(found) => found,
             Err(reason) => return self.fail(conn, ConnectFailure::Dns, &reason),
         };
-        let address = target.addresses[conn.index() % target.addresses.len()];
+        let address = &target.addresses[conn.index() % target.addresses.len()];
         let source = (!self.sources.is_empty()).then(|| self.sources[conn.index() % self.sources.len()]);
         let began = self.clock.now();
         let limit = settings.connect_timeout.to_std();
@@ -139,7 +140,7 @@ impl Shard {
         let vars = talk.map_or(vars, |talk| Vars { captured: talk.captured(), ..vars });
         let handshake = connection.handshake(&self.targets[group].full_url, &vars).map_err(|e| e.to_string())?;
         let parts = Parts::parse(&handshake.url).map_err(|e| e.to_string())?;
-        if parts.host_field != target.host || parts.secure != target.is_secure() {
+        if parts.host_field != target.host || parts.secure != target.is_secure() || parts.socket.as_deref() != target.socket() {
             target = self.other(&parts, &handshake.url, group).await?;
         }
         request.path = parts.path;
@@ -153,7 +154,8 @@ impl Shard {
     /// The target of a URL that is not the group's own; resolved once.
     async fn other(&self, parts: &Parts, url: &str, group: usize) -> Result<Target, String> {
         // By group, since each may trust others and go another way.
-        let key = format!("{group} {} {}", parts.secure, parts.host_field);
+        let socket = parts.socket.as_deref().unwrap_or(Path::new("")).display();
+        let key = format!("{group} {} {} {socket}", parts.secure, parts.host_field);
         if let Some(known) = self.others.borrow().get(&key) {
             return Ok(known.clone());
         }
@@ -172,6 +174,7 @@ async fn give_up(shard: Rc<Shard>, link: Weak<RefCell<Link>>, conn: ConnId, with
     if link.borrow().state() == State::Waiting {
         let at = shard.clock.now();
         shard.observe(Event::NotReady { conn, at, detail: &format!("the greeting did not come within {within}") });
+        shard.gauge.not_ready();
         link.borrow_mut().close(crate::wire::close::NORMAL, crate::event::ClosedBy::Script);
     }
 }

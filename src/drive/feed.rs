@@ -3,9 +3,9 @@
 
 use crate::base::Instant;
 use crate::event::Event;
-use crate::scenario::model::{Beat, Dialect, Feed, Matcher};
+use crate::scenario::model::{Beat, Dialect, Feed, Matcher, OwnMatchers, Place, Wanted};
 use crate::scenario::session::Claim;
-use crate::wire::reader::{self, Violation};
+use crate::wire::violation::{self, Violation};
 
 use super::classify::Kind;
 use super::link::Io;
@@ -28,14 +28,14 @@ impl Broadcasts {
     }
 
     /// Whether the scenario says that this is a broadcast, and its key.
-    pub(super) fn stated(&self, message: &[u8]) -> Option<Kind> {
+    pub(super) fn stated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
         let matches = self.dialect.matches.as_ref()?;
-        matches.matches(message).then(|| self.feed.key(message).map(Kind::Item)).flatten()
+        matches.matches(message, Place::Copy.own(matchers)).then(|| self.feed.key(message).map(Kind::Item)).flatten()
     }
 
     /// What a message is that nothing else explains: where no `match` says which are broadcasts, all are that have an id.
-    pub(super) fn unstated(&self, message: &[u8]) -> Option<Kind> {
-        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message)) {
+    pub(super) fn unstated(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Option<Kind> {
+        if self.dialect.ack.as_ref().is_some_and(|ack| ack.matches(message, Place::Ack.own(matchers))) {
             return Some(Kind::Nothing);
         }
         if self.dialect.matches.is_some() {
@@ -51,8 +51,8 @@ impl Broadcasts {
 }
 
 /// The heartbeat where none is described: this project's own shape.
-pub(super) fn own_beat() -> Matcher {
-    Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" }))
+pub(super) fn own_beat() -> Wanted {
+    Matcher::Json(serde_json::json!({ "type": 1, "message": "ping" })).into()
 }
 
 impl Session {
@@ -67,13 +67,13 @@ impl Session {
         text: bool,
     ) -> Result<(), Violation> {
         if text {
-            reader::check_text(bytes)?;
+            violation::check_text(bytes)?;
         }
         for message in broadcasts.dialect.messages(bytes) {
             if self.talk.is_none() {
                 self.unclaimed(shard, at, message);
             } else if let Claim::Reply = self.on_unstamped(shard, io, at, message)
-                && let Some(kind) = broadcasts.stated(message)
+                && let Some(kind) = broadcasts.stated(message, self.own().as_deref())
             {
                 // Answered, and a broadcast all the same.
                 self.on_kind(shard, at, message, kind);

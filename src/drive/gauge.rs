@@ -124,11 +124,13 @@ impl Gauge {
         self.ready.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn ended(&self, was_ready: bool) {
+    /// An open client will never be ready.
+    pub(super) fn not_ready(&self) {
+        self.not_ready.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn ended(&self) {
         self.open.fetch_sub(1, Relaxed);
-        if !was_ready {
-            self.not_ready.fetch_add(1, Relaxed);
-        }
     }
 
     pub(super) fn sample(&self, sent: u64, copies: u64, p99: u64) {

@@ -59,7 +59,7 @@ fn backlog(shard: &Shard, next: &mut usize) -> (u32, u32) {
             && link.state() != State::Ended
             && link.allowance.is_none()
         {
-            worst = worst.max(rustix::io::ioctl_fionread(link.stream().tcp()).unwrap_or(0));
+            worst = worst.max(rustix::io::ioctl_fionread(link.stream().socket()).unwrap_or(0));
         }
     }
     let mut progress = super::Progress::default();

@@ -55,7 +55,7 @@ impl Link {
 
     fn receive_buffer(&self, bytes: usize) {
         // Where it cannot be set, the client is slow all the same, only later.
-        let _ = socket2::SockRef::from(self.io.stream.tcp()).set_recv_buffer_size(bytes);
+        let _ = socket2::SockRef::from(&self.io.stream.socket()).set_recv_buffer_size(bytes);
     }
 
     /// Sends what RFC 6455 forbids.

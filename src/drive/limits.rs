@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::host::{self, Descriptors};
-use super::target::Target;
+use super::target::{Address, Target};
 
 /// Descriptors the process needs besides its connections: standard streams, runtimes, timers, report files.
 const OVERHEAD: u64 = 64;
@@ -70,7 +70,7 @@ pub fn sources(given: &[IpAddr], target: &Target, connections: u32) -> Vec<IpAdd
     if !given.is_empty() {
         return given.to_vec();
     }
-    let v4 = target.addresses.iter().all(std::net::SocketAddr::is_ipv4);
+    let v4 = target.addresses.iter().all(|a| matches!(a, Address::Ip(address) if address.is_ipv4()));
     if !target.is_loopback() || !v4 || connections <= PER_LOOPBACK_SOURCE {
         return Vec::new();
     }
@@ -87,7 +87,7 @@ pub fn preflight(needs: Needs, connections: u32, sources: &[IpAddr], targets: &[
     let limits = host::raise_descriptors();
     let found = Preflight {
         descriptors: (descriptors(needs), limits.soft),
-        ports: (u64::from(connections), ports(sources, targets)),
+        ports: if no_ports(targets) { (0, None) } else { (u64::from(connections), ports(sources, targets)) },
         memory: (needs.memory, host::memory_available()),
     };
     judge(&found, limits, sources.len().max(1))?;
@@ -107,6 +107,11 @@ pub fn descriptors_suffice(needs: Needs) -> Result<(), LimitError> {
 fn descriptors(needs: Needs) -> u64 {
     let sides = if needs.server_inside { 2 } else { 1 };
     u64::from(needs.connections) * sides + OVERHEAD
+}
+
+/// A Unix socket has none.
+fn no_ports(targets: &[Target]) -> bool {
+    !targets.is_empty() && targets.iter().all(|target| target.socket().is_some())
 }
 
 /// Ports to one destination, times destinations, times sources.
@@ -145,6 +150,16 @@ pub fn workers_needed(connections: u32, server_inside: bool) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn unix_sockets_use_up_neither_ports_nor_addresses() {
+        let url = "ws+unix:///run/a.sock:/";
+        let target = Target::resolve(url, &crate::drive::target::Trust::default()).await.expect("nothing is looked up");
+        assert_eq!(sources(&[], &target, 1_000_000), [IpAddr::V4(Ipv4Addr::LOCALHOST); 0]);
+        let needs = Needs { connections: 1, server_inside: false, memory: 0 };
+        let found = preflight(needs, 1_000_000, &[], &[target]).expect("no port is needed");
+        assert_eq!(found.ports, (0, None));
+    }
 
     fn found(needed: u64, allowed: u64, ports: u64) -> Preflight {
         Preflight { descriptors: (needed, Some(allowed)), ports: (needed, Some(ports)), memory: (0, None) }

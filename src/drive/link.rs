@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use crate::base::{ConnId, Instant, Rng, Seq};
 use crate::event::{ClosedBy, PingLevel};
-use crate::scenario::model::{Behaviour, Body, Encoder, Greeting};
+use crate::scenario::model::{Body, Encoder, Greeting, Scenario};
 use crate::scenario::template::Vars;
 use crate::wire::close;
 use crate::wire::frame::{self, Opcode};
@@ -145,7 +145,7 @@ impl Link {
     pub(super) fn on_open(&mut self, shard: &Shard, at: Instant) {
         let conn = self.session.conn;
         if let Some(mut talk) = self.session.talk.take() {
-            let todo = talk.on_open(shard.behaviour(conn), &shard.vars(conn));
+            let todo = talk.on_open(&shard.plan.scenario, &shard.vars(conn));
             self.session.talk = Some(talk);
             self.session.carry_out(shard, &mut self.io, at, todo);
         } else if !matches!(shard.greeting(self.session.group), Greeting::Expected { .. }) {
@@ -155,28 +155,28 @@ impl Link {
 
     /// A timer of the script fired.
     pub(super) fn on_timer(&mut self, shard: &Shard, at: Instant, timer: u32) {
-        self.converse(shard, at, |talk, behaviour, vars| talk.on_timer(behaviour, vars, timer));
+        self.converse(shard, at, |talk, scenario, vars| talk.on_timer(scenario, vars, timer));
     }
 
     /// A request of the script was answered, or not.
     pub(super) fn on_http(&mut self, shard: &Shard, at: Instant, answer: Result<(u16, Vec<u8>), String>) {
-        self.converse(shard, at, |talk, behaviour, vars| {
-            talk.on_http(behaviour, vars, answer.as_ref().map(|(status, body)| (*status, body.as_slice())).map_err(String::as_str))
+        self.converse(shard, at, |talk, scenario, vars| {
+            talk.on_http(scenario, vars, answer.as_ref().map(|(status, body)| (*status, body.as_slice())).map_err(String::as_str))
         });
     }
 
     /// A timed message is due.
     pub(super) fn on_period(&mut self, shard: &Shard, at: Instant, reply: usize) {
-        self.converse(shard, at, |talk, behaviour, vars| talk.on_period(behaviour, vars, reply));
+        self.converse(shard, at, |talk, scenario, vars| talk.on_period(scenario, vars, reply));
     }
 
-    fn converse(&mut self, shard: &Shard, at: Instant, step: impl FnOnce(&mut Talk, &Behaviour, &Vars<'_>) -> Todo) {
+    fn converse(&mut self, shard: &Shard, at: Instant, step: impl FnOnce(&mut Talk, &Scenario, &Vars<'_>) -> Todo) {
         if !matches!(self.session.state, State::Waiting | State::Ready) {
             return;
         }
         let conn = self.session.conn;
         if let Some(talk) = &mut self.session.talk {
-            let todo = step(talk, shard.behaviour(conn), &shard.vars(conn));
+            let todo = step(talk, &shard.plan.scenario, &shard.vars(conn));
             self.session.carry_out(shard, &mut self.io, at, todo);
         }
     }
@@ -248,7 +248,7 @@ impl Link {
     /// Ends the connection with a TCP reset (SO_LINGER 0), without a Close frame, as soon as nobody holds it any more.
     pub(super) fn reset(&mut self, shard: &Shard, at: Instant) {
         // Where the option cannot be set, the connection ends with a FIN, as abruptly for the server.
-        let _ = socket2::SockRef::from(self.io.stream.tcp()).set_linger(Some(std::time::Duration::ZERO));
+        let _ = socket2::SockRef::from(&self.io.stream.socket()).set_linger(Some(std::time::Duration::ZERO));
         self.session.cut_off();
         self.abandon(shard, at, "reset by us, as planned");
     }
@@ -274,6 +274,10 @@ impl Link {
                 true
             }
             Err(violation) => {
+                if self.session.state == State::Waiting {
+                    shard.gauge.not_ready();
+                    self.session.never_ready(shard, at, ClosedBy::Violation, &violation.to_string());
+                }
                 self.close(violation.code(), ClosedBy::Violation);
                 self.session.closed_by = ClosedBy::Violation;
                 self.session.end(shard, at, None, &violation.to_string());

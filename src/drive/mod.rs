@@ -26,6 +26,7 @@ mod deflating;
 pub mod dial;
 mod disrupt;
 mod entry;
+mod envelopes;
 mod feed;
 mod gauge;
 mod health;

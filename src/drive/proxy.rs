@@ -31,6 +31,7 @@ impl Tunnel {
     pub(super) fn to(parts: &Parts, proxy: &Proxy) -> Result<Option<Self>, String> {
         let matcher = match proxy {
             Proxy::None => return Ok(None),
+            Proxy::Url(_) if parts.socket.is_some() => return Err("a Unix socket is on this machine: no proxy leads there".into()),
             Proxy::Environment if is_here(&parts.host) => return Ok(None),
             Proxy::Environment => Matcher::from_env(),
             Proxy::Url(url) => Matcher::builder().all(url.as_str()).build(),

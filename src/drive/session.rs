@@ -2,15 +2,17 @@
 //! its script. The bytes are the link's.
 
 use std::io;
+use std::rc::Rc;
 
 use crate::base::{ConnId, Flaws, Instant, Rng, Seq};
 use crate::event::{ClosedBy, Closure, Copy, Event, PingLevel};
-use crate::scenario::model::{Dialect, Encoder};
+use crate::scenario::model::{Dialect, Encoder, Greeting, OwnMatchers};
 use crate::scenario::session::Claim;
 use crate::wire::close;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reader::{self, Message, Violation};
+use crate::wire::reader::Message;
 use crate::wire::stamp::Stamp;
+use crate::wire::violation::{self, Violation};
 
 use super::classify::{Kind, Part};
 use super::deflating::Deflating;
@@ -98,15 +100,26 @@ impl Session {
             shard.run_errand(self.conn, errand);
         }
         if let Some(held) = todo.ready {
-            self.ready(shard, at);
+            // Without a script, answers and rules alone: then it is the greeting that makes a member, where one is expected.
+            if !matches!(shard.greeting(self.group), Greeting::Expected { .. }) {
+                self.ready(shard, at);
+            }
             for message in held {
                 self.unclaimed(shard, at, &message);
             }
         }
         if let Some(reason) = todo.failed {
             shard.observe(Event::NotReady { conn: self.conn, at, detail: &reason });
+            if self.state == State::Waiting {
+                shard.gauge.not_ready();
+            }
             self.close(io, close::NORMAL, ClosedBy::Script);
         }
+    }
+
+    /// The connection's own matchers, where some have variables.
+    pub(super) fn own(&self) -> Option<Rc<OwnMatchers>> {
+        self.talk.as_ref()?.own()
     }
 
     pub(super) fn next_mask(&mut self) -> u32 {
@@ -177,7 +190,7 @@ impl Session {
     #[cold]
     fn on_other(&mut self, shard: &Shard, io: &mut Io, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
         if text {
-            reader::check_text(bytes)?;
+            violation::check_text(bytes)?;
         }
         match shard.expect.copy(&shard.plan, self.conn, bytes, text) {
             Some(kind) => self.on_kind(shard, at, bytes, kind),
@@ -206,24 +219,38 @@ impl Session {
         bytes: &[u8],
         text: bool,
     ) -> Result<(), Violation> {
-        if text {
-            reader::check_text(bytes)?;
-        }
         if dialect.split.is_none() {
-            self.on_part(dialect, shard, io, at, bytes, text);
-        } else {
-            for message in dialect.messages(bytes) {
-                self.on_part(dialect, shard, io, at, message, text);
+            if self.on_known(shard, at, bytes, text) {
+                return Ok(());
+            }
+            if text {
+                violation::check_text(bytes)?;
+            }
+            self.on_part(dialect, shard, io, at, (bytes, text));
+            return Ok(());
+        }
+        if text {
+            violation::check_text(bytes)?;
+        }
+        for message in dialect.messages(bytes) {
+            if !self.on_known(shard, at, message, text) {
+                self.on_part(dialect, shard, io, at, (message, text));
             }
         }
         Ok(())
     }
 
-    /// One message of such a frame.
+    /// A message that another client of this shard received before, perhaps; text that was known is known to be UTF-8.
     #[inline]
-    fn on_part(&mut self, dialect: &Dialect, shard: &Shard, io: &mut Io, at: Instant, message: &[u8], text: bool) {
+    fn on_known(&mut self, shard: &Shard, at: Instant, message: &[u8], text: bool) -> bool {
         let conn = self.conn;
-        let stamped = shard.expect.copies(dialect, &shard.plan, conn, message, text, |part| match part {
+        shard.expect.known_copy(&shard.plan, conn, message, text, |stamp| self.on_copy(shard, at, stamp, Flaws::NONE))
+    }
+
+    /// One message of such a frame (and whether that is text).
+    fn on_part(&mut self, dialect: &Dialect, shard: &Shard, io: &mut Io, at: Instant, (message, text): (&[u8], bool)) {
+        let (conn, own) = (self.conn, self.own());
+        let stamped = shard.expect.copies(dialect, &shard.plan, conn, own.as_deref(), (message, text), |part| match part {
             Part::Copy(stamp, flaws) => self.on_copy(shard, at, stamp, flaws),
             Part::Other(kind) => self.on_kind(shard, at, message, kind),
         });
@@ -238,7 +265,7 @@ impl Session {
         let claim = match &mut self.talk {
             None => Claim::Unclaimed,
             Some(talk) => {
-                let (claim, todo) = talk.on_message(shard.behaviour(self.conn), &shard.vars(self.conn), message);
+                let (claim, todo) = talk.on_message(&shard.plan.scenario, &shard.vars(self.conn), message);
                 self.carry_out(shard, io, at, todo);
                 claim
             }
@@ -249,7 +276,7 @@ impl Session {
             Claim::Held => {}
             // Answered or ignored, it may be a beat all the same.
             Claim::Script | Claim::Reply | Claim::Ignored => {
-                if shard.expect.is_beat(message) {
+                if shard.expect.is_beat(message, self.own().as_deref()) {
                     shard.observe(Event::Beat { conn: self.conn, at });
                 }
             }
@@ -259,7 +286,7 @@ impl Session {
 
     pub(super) fn unclaimed(&mut self, shard: &Shard, at: Instant, message: &[u8]) {
         let greeting = (self.state == State::Waiting || self.first).then(|| shard.greeting(self.group));
-        let kind = shard.expect.other(message, greeting, self.first);
+        let kind = shard.expect.other(&shard.plan, self.conn, message, (greeting, self.first), self.own().as_deref());
         self.on_kind(shard, at, message, kind);
     }
 
@@ -316,6 +343,21 @@ impl Session {
         }
     }
 
+    /// A connection that ended before its script was done: what it waited for.
+    pub(super) fn never_ready(&mut self, shard: &Shard, at: Instant, by: ClosedBy, detail: &str) {
+        let code = self.close_received.flatten().map_or_else(|| "no code".to_owned(), |code| format!("code {code}"));
+        let how = match by {
+            ClosedBy::Server => format!("the server closed the connection ({code})"),
+            ClosedBy::Network => "the connection broke".to_owned(),
+            ClosedBy::Violation => "the server broke the protocol".to_owned(),
+            ClosedBy::Us | ClosedBy::Script => return,
+        };
+        let how = if detail.is_empty() { how } else { format!("{how}: {detail}") };
+        if let Some(reason) = self.talk.as_mut().and_then(|talk| talk.on_end(&shard.plan.scenario, &how)) {
+            shard.observe(Event::NotReady { conn: self.conn, at, detail: &reason });
+        }
+    }
+
     /// Tells the books how the connection ended, once.
     pub(super) fn end(&mut self, shard: &Shard, at: Instant, error: Option<&io::Error>, detail: &str) {
         let before = self.state;
@@ -326,7 +368,11 @@ impl Session {
         let by = if before == State::Closing || self.closed_by != ClosedBy::Us { self.closed_by } else { ClosedBy::Network };
         let clean = self.close_received.is_some() && error.is_none();
         let closure = Closure { by, code: self.close_received.flatten(), clean };
-        shard.gauge.ended(before != State::Waiting);
+        shard.gauge.ended();
+        if before == State::Waiting {
+            shard.gauge.not_ready();
+            self.never_ready(shard, at, by, detail);
+        }
         if matches!(by, ClosedBy::Server | ClosedBy::Network) && matches!(before, State::Waiting | State::Ready) {
             shard.put_down_to_restart(self.conn, at);
         }

@@ -8,9 +8,9 @@ use tokio::task::spawn_local;
 
 use crate::base::{ConnId, Span};
 use crate::scenario::model::Request;
-use crate::scenario::model::{Behaviour, ScriptStep};
+use crate::scenario::model::{Behaviour, OwnMatchers, Scenario, ScriptStep};
 use crate::scenario::session::{Action, Claim, Session};
-use crate::scenario::template::{Captured, Vars};
+use crate::scenario::template::{Captured, MissingValue, Vars};
 
 use super::clock::Clock;
 use super::link::Link;
@@ -21,8 +21,11 @@ use super::shard::Shard;
 #[derive(Debug)]
 pub(super) struct Talk {
     session: Session,
+    group: usize,
     /// Which timer is the latest; an earlier one that fires is told nothing.
     timer: u32,
+    /// The connection's own matchers, where some have variables. Shared, so that a message can be looked at while its class is told.
+    own: Option<Rc<OwnMatchers>>,
 }
 
 /// What a conversation asks of its shard, since it takes time.
@@ -51,51 +54,97 @@ pub(super) struct Todo {
     pub(super) connect: bool,
 }
 
+impl Todo {
+    fn fail(&mut self, missing: &MissingValue) {
+        self.ready = None;
+        self.failed.get_or_insert(missing.to_string());
+    }
+}
+
 impl Talk {
-    /// A conversation of this kind; `None` when there is nothing to say.
-    pub(super) fn new(behaviour: &Behaviour) -> Option<Box<Self>> {
-        (!behaviour.is_empty()).then(|| Box::new(Self { session: Session::default(), timer: 0 }))
+    /// A conversation of this group's; `None` when there is nothing to say, and nothing to match that is the connection's own.
+    pub(super) fn new(scenario: &Scenario, group: usize) -> Option<Box<Self>> {
+        let own = scenario.varies(group).then(Rc::default);
+        let silent = scenario.groups[group].behaviour.is_empty();
+        (!silent || own.is_some()).then(|| Box::new(Self { session: Session::default(), group, timer: 0, own }))
     }
 
     pub(super) const fn captured(&self) -> &Captured {
         self.session.captured()
     }
 
-    pub(super) fn start(&mut self, behaviour: &Behaviour, vars: &Vars<'_>) -> Todo {
-        let actions = self.session.start(behaviour, vars);
+    /// The connection's own matchers, if any have variables.
+    pub(super) fn own(&self) -> Option<Rc<OwnMatchers>> {
+        self.own.clone()
+    }
+
+    pub(super) fn start(&mut self, scenario: &Scenario, vars: &Vars<'_>) -> Todo {
+        let actions = self.session.start(self.behaviour(scenario), vars);
         self.todo(actions)
     }
 
-    pub(super) fn on_open(&mut self, behaviour: &Behaviour, vars: &Vars<'_>) -> Todo {
-        let actions = self.session.on_open(behaviour, vars);
+    pub(super) fn on_open(&mut self, scenario: &Scenario, vars: &Vars<'_>) -> Todo {
+        if let Err(missing) = self.bind(scenario, vars) {
+            return Todo { failed: Some(missing.to_string()), ..Todo::default() };
+        }
+        let actions = self.session.on_open(self.behaviour(scenario), vars);
         self.todo(actions)
     }
 
-    pub(super) fn on_message(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, message: &[u8]) -> (Claim, Todo) {
-        let (claim, actions) = self.session.on_message(behaviour, vars, message);
-        (claim, self.todo(actions))
+    pub(super) fn on_message(&mut self, scenario: &Scenario, vars: &Vars<'_>, message: &[u8]) -> (Claim, Todo) {
+        let was_ready = self.session.is_ready();
+        let (claim, actions) = self.session.on_message(self.behaviour(scenario), vars, message);
+        let mut todo = self.todo(actions);
+        if matches!(claim, Claim::Script | Claim::Reply)
+            && let Err(missing) = self.bind(scenario, vars)
+            && !was_ready
+        {
+            todo.fail(&missing);
+        }
+        (claim, todo)
     }
 
-    pub(super) fn on_timer(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, timer: u32) -> Todo {
-        let actions = if timer == self.timer { self.session.on_timer(behaviour, vars) } else { Vec::new() };
+    pub(super) fn on_timer(&mut self, scenario: &Scenario, vars: &Vars<'_>, timer: u32) -> Todo {
+        let actions = if timer == self.timer { self.session.on_timer(self.behaviour(scenario), vars) } else { Vec::new() };
         self.todo(actions)
     }
 
-    pub(super) fn on_http(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, answer: Result<(u16, &[u8]), &str>) -> Todo {
+    pub(super) fn on_http(&mut self, scenario: &Scenario, vars: &Vars<'_>, answer: Result<(u16, &[u8]), &str>) -> Todo {
         // The answer ends the wait for it.
         self.timer += 1;
-        let actions = self.session.on_http(behaviour, vars, answer);
+        let actions = self.session.on_http(self.behaviour(scenario), vars, answer);
+        let mut todo = self.todo(actions);
+        if let Err(missing) = self.bind(scenario, vars) {
+            todo.fail(&missing);
+        }
+        todo
+    }
+
+    pub(super) fn on_period(&mut self, scenario: &Scenario, vars: &Vars<'_>, reply: usize) -> Todo {
+        let actions = self.session.on_period(self.behaviour(scenario), vars, reply);
         self.todo(actions)
     }
 
-    pub(super) fn on_period(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, reply: usize) -> Todo {
-        let actions = self.session.on_period(behaviour, vars, reply);
+    /// The connection ended; why the client never became ready, if its script was not done.
+    pub(super) fn on_end(&mut self, scenario: &Scenario, how: &str) -> Option<String> {
+        self.session.on_end(self.behaviour(scenario), how)
+    }
+
+    pub(super) fn on_close(&mut self, scenario: &Scenario, vars: &Vars<'_>) -> Todo {
+        let actions = self.session.on_close(self.behaviour(scenario), vars);
         self.todo(actions)
     }
 
-    pub(super) fn on_close(&mut self, behaviour: &Behaviour, vars: &Vars<'_>) -> Todo {
-        let actions = self.session.on_close(behaviour, vars);
-        self.todo(actions)
+    fn behaviour<'a>(&self, scenario: &'a Scenario) -> &'a Behaviour {
+        &scenario.groups[self.group].behaviour
+    }
+
+    /// Gives the connection's own matchers the values there are by now.
+    fn bind(&mut self, scenario: &Scenario, vars: &Vars<'_>) -> Result<(), MissingValue> {
+        if let Some(own) = &mut self.own {
+            *own = Rc::new(OwnMatchers::bind(scenario, self.group, &Vars { captured: self.session.captured(), ..*vars })?);
+        }
+        Ok(())
     }
 
     fn todo(&mut self, actions: Vec<Action>) -> Todo {
@@ -126,8 +175,8 @@ impl Talk {
 /// # Errors
 /// The reason, for people, when the script cannot go on.
 pub(super) async fn prelude(shard: &Shard, conn: ConnId, talk: &mut Talk) -> Result<(), String> {
-    let behaviour = shard.behaviour(conn);
-    let mut todo = talk.start(behaviour, &shard.vars(conn));
+    let (scenario, behaviour) = (&*shard.plan.scenario, shard.behaviour(conn));
+    let mut todo = talk.start(scenario, &shard.vars(conn));
     // Each request takes a step further, so the steps bound the loop.
     for _ in 0..=behaviour.script.len() {
         if let Some(reason) = todo.failed {
@@ -141,7 +190,7 @@ pub(super) async fn prelude(shard: &Shard, conn: ConnId, talk: &mut Talk) -> Res
         };
         let answer = shard.ask(&request).await;
         let answer = answer.as_ref().map(|(status, body)| (*status, body.as_slice())).map_err(String::as_str);
-        todo = talk.on_http(behaviour, &shard.vars(conn), answer);
+        todo = talk.on_http(scenario, &shard.vars(conn), answer);
     }
     Err("the script never asks to connect".into())
 }
@@ -187,8 +236,12 @@ fn timed(shard: &Rc<Shard>, conn: ConnId, link: &Rc<RefCell<Link>>) {
             loop {
                 ticks.tick().await;
                 let Some(link) = link.upgrade() else { return };
-                if link.borrow().state() != State::Ready {
-                    return;
+                let state = link.borrow().state();
+                match state {
+                    State::Ready => {}
+                    // The script is done, the greeting has yet to come.
+                    State::Waiting => continue,
+                    _ => return,
                 }
                 link.borrow_mut().on_period(&shard, shard.clock.now(), reply);
             }

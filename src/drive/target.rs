@@ -1,23 +1,33 @@
 //! A target made ready: the URL taken apart, the name resolved, TLS configured. What a connection needs, once for all.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
-use crate::scenario::model::Proxy;
+use crate::scenario::model::{Proxy, unix_socket};
 
 use super::proxy::Tunnel;
 pub use super::tls::{TlsError, Trust};
+
+/// What a connection is made to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A TCP port.
+    Ip(SocketAddr),
+    /// A Unix socket: neither ports nor addresses of ours are used up.
+    Unix(Arc<Path>),
+}
 
 /// Where connections go.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The URL as given, without user and password, for people.
     pub url: String,
-    /// Addresses in the order the resolver gave them.
-    pub addresses: Vec<SocketAddr>,
+    /// Addresses in the order the resolver gave them; a Unix socket alone.
+    pub addresses: Vec<Address>,
     /// The `Host` field.
     pub host: String,
     /// Path and query.
@@ -35,7 +45,9 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// Not a WebSocket URL.
-    #[error("`{url}` is not a WebSocket URL: {reason}; write `ws://host:port/path` or `wss://host/path`")]
+    #[error(
+        "`{url}` is not a WebSocket URL: {reason}; write `ws://host:port/path`, `wss://host/path` or `ws+unix:///path/of/socket:/path`"
+    )]
     Url {
         /// As given.
         url: String,
@@ -73,6 +85,8 @@ pub struct Parts {
     pub credentials: Option<String>,
     /// The `Host` field: the port only when it is not the scheme's own.
     pub host_field: String,
+    /// The Unix socket, where it is on one; then the host is `localhost`, and the port says nothing.
+    pub socket: Option<PathBuf>,
 }
 
 impl Parts {
@@ -82,6 +96,11 @@ impl Parts {
     /// [`TargetError::Url`] with the reason.
     pub fn parse(url: &str) -> Result<Self, TargetError> {
         let error = |reason: &str| TargetError::Url { url: redact(url), reason: reason.into() };
+        if let Some(parts) = unix_socket(url) {
+            let (socket, path) = parts.map_err(error)?;
+            let (host, socket) = ("localhost".to_owned(), Some(PathBuf::from(socket)));
+            return Ok(Self { secure: false, host_field: host.clone(), host, port: 80, path: path.to_owned(), credentials: None, socket });
+        }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| error("there is no scheme"))?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
@@ -107,7 +126,7 @@ impl Parts {
         let port = port.unwrap_or(implied);
         let shown = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let host_field = if port == implied { shown } else { format!("{shown}:{port}") };
-        Ok(Self { secure, host: host.to_owned(), port, path, credentials, host_field })
+        Ok(Self { secure, host: host.to_owned(), port, path, credentials, host_field, socket: None })
     }
 }
 
@@ -156,15 +175,13 @@ impl Target {
     pub async fn resolve_through(url: &str, trust: &Trust, proxy: &Proxy) -> Result<Self, TargetError> {
         let parts = Parts::parse(url)?;
         let tunnel = Tunnel::to(&parts, proxy).map_err(TargetError::Proxy)?;
-        let (host, port) = tunnel.as_ref().map_or((&parts.host, parts.port), |tunnel| (&tunnel.proxy.0, tunnel.proxy.1));
-        let failed = |reason: String| TargetError::Resolve { host: host.clone(), reason };
-        let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
-            Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => tokio::net::lookup_host((host.as_str(), port)).await.map_err(|e| failed(e.to_string()))?.collect(),
+        let addresses = match &parts.socket {
+            Some(socket) => vec![Address::Unix(socket.as_path().into())],
+            None => {
+                let (host, port) = tunnel.as_ref().map_or((&parts.host, parts.port), |tunnel| (&tunnel.proxy.0, tunnel.proxy.1));
+                look_up(host, port).await?
+            }
         };
-        if addresses.is_empty() {
-            return Err(failed("the name has no address".into()));
-        }
         let tls = if parts.secure {
             let name = ServerName::try_from(trust.server_name.clone().unwrap_or_else(|| parts.host.clone()))
                 .map_err(|e| TargetError::Url { url: redact(url), reason: format!("the host is no server name: {e}") })?;
@@ -184,6 +201,15 @@ impl Target {
         })
     }
 
+    /// The Unix socket it is on, if it is on one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        match self.addresses.first() {
+            Some(Address::Unix(socket)) => Some(socket),
+            _ => None,
+        }
+    }
+
     /// Whether it is reached over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
@@ -193,8 +219,22 @@ impl Target {
     /// Whether all addresses are on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.addresses.iter().all(|a| a.ip().is_loopback())
+        self.addresses.iter().all(|a| match a {
+            Address::Ip(address) => address.ip().is_loopback(),
+            Address::Unix(_) => true,
+        })
     }
+}
+
+/// The addresses of a host, at least one.
+async fn look_up(host: &str, port: u16) -> Result<Vec<Address>, TargetError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![Address::Ip(SocketAddr::new(ip, port))]);
+    }
+    let failed = |reason: String| TargetError::Resolve { host: host.to_owned(), reason };
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|e| failed(e.to_string()))?;
+    let addresses: Vec<_> = found.map(Address::Ip).collect();
+    if addresses.is_empty() { Err(failed("the name has no address".into())) } else { Ok(addresses) }
 }
 
 #[cfg(test)]
@@ -216,6 +256,15 @@ mod tests {
     }
 
     #[test]
+    fn a_unix_socket_is_on_localhost_and_knows_its_path() {
+        let parts = Parts::parse("ws+unix:///run/a.sock:/ws?x=1").expect("a URL");
+        assert_eq!((parts.socket.as_deref(), parts.path.as_str()), (Some(Path::new("/run/a.sock")), "/ws?x=1"));
+        assert_eq!((parts.host_field.as_str(), parts.secure), ("localhost", false));
+        assert_eq!(redact("ws+unix:///run/a.sock:/ws?token=secret"), "ws+unix:///run/a.sock:/ws?…");
+        assert_eq!(redact("ws+unix:/run/a.sock:/ws?token=secret"), "ws+unix:/run/a.sock:/ws?…");
+    }
+
+    #[test]
     fn what_is_no_url_says_why() {
         for (url, why) in [
             ("http://x", "web pages"),
@@ -225,6 +274,7 @@ mod tests {
             ("ws://h:99999", "port"),
             ("ws://h/#x", "fragment"),
             ("ws://a b/", "white space"),
+            ("ws+unix://a.sock", "not absolute"),
         ] {
             let error = Parts::parse(url).expect_err(url).to_string();
             assert!(error.contains(why), "{url}: {error}");

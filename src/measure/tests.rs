@@ -28,11 +28,11 @@ fn with_signals(mut history: History) -> History {
     scenario.checks.pong = Some(PongCheck {
         every: Span::from_millis(300),
         within: Span::from_millis(100),
-        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Exact("pong".into()) }),
+        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Exact("pong".into()).into() }),
         protocol: true,
     });
     scenario.checks.heartbeat = Some(HeartbeatCheck {
-        beat: Beat::Message(Matcher::Exact("beat".into())),
+        beat: Beat::Message(Matcher::Exact("beat".into()).into()),
         every: Span::from_millis(200),
         first: FirstBeat::Period,
         tolerance: Span::from_millis(20),

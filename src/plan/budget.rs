@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{PaceKind, Plan};
-use crate::scenario::model::Target;
+use crate::scenario::model::{ClientGroup, Target, unix_socket};
 
 /// User memory of an idle connection, stated by the engine's benchmark: at most 2 KiB.
 const BYTES_PER_CONNECTION: u64 = 2048;
@@ -98,13 +98,23 @@ impl Budget {
             known: plan.pace_kind() != PaceKind::Closed,
             sockets,
             descriptors: sockets + SPARE_DESCRIPTORS,
-            local_ports: connections,
+            local_ports: ports(plan),
             memory_bytes: BYTES_BASE + connections * BYTES_PER_CONNECTION + pairs * BYTES_PER_PAIR,
             payload_bytes,
             copies_per_s,
             bytes_per_s: copies_per_s * frame(payload_bytes) as f64,
         }
     }
+}
+
+/// One for each client that does not go to a Unix socket.
+fn ports(plan: &Plan) -> u64 {
+    let target = match &plan.scenario.target {
+        Target::Url(url) => url.as_str(),
+        Target::BuiltIn => "",
+    };
+    let url = |group: &ClientGroup| unix_socket(group.connection.url.as_ref().map_or(target, |url| url.as_str())).is_none();
+    plan.scenario.groups.iter().filter(|group| url(group)).map(|group| u64::from(group.count)).sum()
 }
 
 #[cfg(test)]
@@ -126,6 +136,9 @@ mod tests {
         assert_eq!((b.warm_up.publications, b.steady.publications, b.fan_out), (50, 500, 1000));
         assert_eq!((b.warm_up.copies, b.steady.copies), (50_000, 500_000));
         assert_eq!((b.sockets, b.local_ports), (2001, 1000), "the built-in server holds the other end");
+        let unix =
+            "[target]\nurl = \"ws+unix:///run/a.sock:/\"\n[[clients]]\ncount = 10\n[[clients]]\ncount = 3\nurl = \"ws://h/{room}\"\n";
+        assert_eq!((budget(unix).sockets, budget(unix).local_ports), (13, 3), "Unix sockets have no ports");
         assert!((b.copies_per_s - 50_000.0).abs() < 1.0);
         assert!((b.bytes_per_s - 50_000.0 * 132.0).abs() < 1.0, "128 bytes and a header of 4");
         let elsewhere = budget(&format!("[target]\nurl = \"ws://a\"\n[clients]\ncount = 1000\n{publish}"));

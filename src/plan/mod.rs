@@ -248,13 +248,14 @@ impl Plan {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::HashSet;
 
     use super::*;
     use crate::scenario::parse;
 
-    fn plan(text: &str) -> Plan {
+    /// The plan of the scenario `text` with seed 1, for floors above that may not read scenarios.
+    pub(crate) fn plan(text: &str) -> Plan {
         Plan::new(Arc::new(parse(text, "test.toml").unwrap_or_else(|e| panic!("{e}"))), Seed(1))
     }
 

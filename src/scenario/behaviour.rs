@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::capture::Capture;
-use super::model::Matcher;
 use super::template::{MissingValue, Template, Vars};
+use super::wanted::Wanted;
 use crate::base::Span;
 
 /// One step of a script.
@@ -17,7 +17,7 @@ pub enum Step {
     /// Wait for a message.
     Expect {
         /// The one meant.
-        matches: Matcher,
+        matches: Wanted,
         /// The longest wait.
         within: Span,
         /// What to take out of it; all must be there.
@@ -61,9 +61,19 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Trigger {
     /// A message came.
-    Message(Matcher),
+    Message(Wanted),
     /// This much time passed since the script was done, again and again.
     Every(Span),
+}
+
+impl Trigger {
+    /// All templates in what triggers it.
+    pub(super) fn templates(&self) -> Vec<&Template> {
+        match self {
+            Self::Message(when) => when.templates(),
+            Self::Every(_) => Vec::new(),
+        }
+    }
 }
 
 /// What all connections of a group do.
@@ -76,7 +86,7 @@ pub struct Behaviour {
     /// Answers.
     pub replies: Vec<Reply>,
     /// Messages that mean nothing here.
-    pub ignore: Vec<Matcher>,
+    pub ignore: Vec<Wanted>,
 }
 
 impl Behaviour {
@@ -84,6 +94,14 @@ impl Behaviour {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.script.is_empty() && self.on_close.is_empty() && self.replies.is_empty() && self.ignore.is_empty()
+    }
+
+    /// Whether a matcher in it has variables: then each connection has its own.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        let step = |step: &Step| matches!(step, Step::Expect { matches, .. } if matches.varies());
+        let reply = |reply: &Reply| matches!(&reply.when, Trigger::Message(when) if when.varies());
+        self.script.iter().any(step) || self.replies.iter().any(reply) || self.ignore.iter().any(Wanted::varies)
     }
 
     /// How many steps come before the handshake: the requests at the head of the script. What they capture (a token, a

@@ -72,6 +72,38 @@ pub struct Handshake {
     pub headers: Vec<(String, String)>,
 }
 
+/// The scheme of a target on a Unix socket, as Node's `ws` writes it.
+const ON_UNIX_SOCKET: &str = "ws+unix:";
+
+/// A URL of the form `ws+unix:///path/of/socket:/path/of/request?query`, taken apart: the socket's path, which ends at the first
+/// colon, and the request's, with its query. The two slashes may be missing, and so may the request's path. `None` for any other URL.
+///
+/// # Errors
+/// What is wrong with one that begins like this.
+pub fn unix_socket(url: &str) -> Option<Result<(&str, &str), &'static str>> {
+    let scheme = url.get(..ON_UNIX_SOCKET.len())?;
+    if !scheme.eq_ignore_ascii_case(ON_UNIX_SOCKET) {
+        return None;
+    }
+    let rest = &url[ON_UNIX_SOCKET.len()..];
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (socket, path) = rest.split_once(':').unwrap_or((rest, ""));
+    let path = if path.is_empty() { "/" } else { path };
+    Some(if !socket.starts_with('/') || socket.len() < 2 {
+        Err("the socket's path is not absolute")
+    } else if socket.contains(['?', '#']) {
+        Err("a colon stands between the socket's path and the request's")
+    } else if !path.starts_with('/') {
+        Err("the request's path, behind the colon, does not begin with a slash")
+    } else if path.contains('#') {
+        Err("a fragment (`#…`) is not allowed")
+    } else if path.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        Err("the request's path contains white space")
+    } else {
+        Ok((socket, path))
+    })
+}
+
 impl Connection {
     /// The handshake of one client. `target` is the scenario's URL (or the built-in server's).
     ///
@@ -110,12 +142,22 @@ impl Connection {
     fn address(&self, base: &str, vars: &Vars<'_>) -> Result<String, MissingValue> {
         let (before, query) = base.split_once('?').map_or((base, None), |(before, query)| (before, Some(query)));
         let mut url = before.to_owned();
-        let after_scheme = before.find("://").map_or(0, |i| i + 3);
+        let after_scheme = match unix_socket(base) {
+            None => before.find("://").map_or(0, |i| i + 3),
+            // Behind the colon that ends the socket's path.
+            Some(_) => before[ON_UNIX_SOCKET.len()..].find(':').map_or_else(
+                || {
+                    url.push(':');
+                    before.len()
+                },
+                |i| ON_UNIX_SOCKET.len() + i + 1,
+            ),
+        };
         let slash = before[after_scheme..].find('/').map(|i| after_scheme + i);
         if let Some(path) = &self.path
             && slash.is_none_or(|slash| slash + 1 == before.len())
         {
-            url.truncate(slash.unwrap_or(before.len()));
+            url.truncate(slash.unwrap_or(url.len()));
             let path = path.text(vars)?;
             if !path.starts_with('/') {
                 url.push('/');
@@ -203,6 +245,29 @@ mod tests {
         assert_eq!(url("ws://h/other"), "ws://h/other?v=4");
         assert_eq!(url("ws://h/"), "ws://h/ws?v=4");
         assert_eq!(url("ws://h/x?v=3&w=1"), "ws://h/x?v=3&w=1");
+        assert_eq!(url("ws+unix:///run/a.sock"), "ws+unix:///run/a.sock:/ws?v=4");
+        assert_eq!(url("ws+unix:/run/a.sock:/"), "ws+unix:/run/a.sock:/ws?v=4");
+        assert_eq!(url("ws+unix:///run/a.sock:/b?w=1"), "ws+unix:///run/a.sock:/b?w=1&v=4");
         assert_eq!(Connection::default().handshake("ws://h", &Vars::default()).expect("plain").url, "ws://h/");
+    }
+
+    #[test]
+    fn a_unix_sockets_url_is_taken_apart_at_its_first_colon() {
+        for (url, parts) in [
+            ("ws+unix:///run/a.sock:/ws?x=a:b", Some(Ok(("/run/a.sock", "/ws?x=a:b")))),
+            ("ws+unix:/run/a.sock:/ws", Some(Ok(("/run/a.sock", "/ws")))),
+            ("WS+UNIX:///run/a.sock", Some(Ok(("/run/a.sock", "/")))),
+            ("ws+unix:///run/a.sock:", Some(Ok(("/run/a.sock", "/")))),
+            ("ws://h/", None),
+            ("wss+unix:///run/a.sock", None),
+            ("ws+unix://run/a.sock", Some(Err("the socket's path is not absolute"))),
+            ("ws+unix://", Some(Err("the socket's path is not absolute"))),
+            ("ws+unix:///run/a.sock?x=1", Some(Err("a colon stands between the socket's path and the request's"))),
+            ("ws+unix:///run/a.sock:ws", Some(Err("the request's path, behind the colon, does not begin with a slash"))),
+            ("ws+unix:///run/a.sock:/#x", Some(Err("a fragment (`#…`) is not allowed"))),
+            ("ws+unix:///run/a.sock:/a b", Some(Err("the request's path contains white space"))),
+        ] {
+            assert_eq!(unix_socket(url), parts, "{url}");
+        }
     }
 }

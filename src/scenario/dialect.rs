@@ -7,7 +7,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Serialize;
 
 use super::body::Body;
-use super::model::{Encoding, Matcher};
+use super::model::Encoding;
+use super::own::{OwnMatchers, Place};
+use super::wanted::Wanted;
 
 /// `[dialect]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
@@ -17,9 +19,9 @@ pub struct Dialect {
     /// How the payload is written inside received messages.
     pub carrier: Carrier,
     /// Only messages that match carry copies; a stamp in any other is no copy.
-    pub matches: Option<Matcher>,
+    pub matches: Option<Wanted>,
     /// A message that matches is the sender's acknowledgement, even when it repeats the payload.
-    pub ack: Option<Matcher>,
+    pub ack: Option<Wanted>,
     /// What separates several messages in one frame.
     pub split: Option<String>,
     /// The opcode copies must have; `None`: any.
@@ -45,13 +47,14 @@ impl Dialect {
         *self == Self { receive: Some(sent), ..Self::default() }
     }
 
-    /// What a message that holds a stamp is. Without `match` and `ack` it is a copy and nothing is looked at.
+    /// What a message that holds a stamp is. Without `match` and `ack` it is a copy and nothing is looked at. `matchers` are the
+    /// connection's own, where these have variables.
     #[must_use]
-    pub fn role(&self, message: &[u8]) -> Role {
-        if self.ack.as_ref().is_some_and(|ack| ack.matches(message)) {
+    pub fn role(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> Role {
+        if self.ack.as_ref().is_some_and(|ack| ack.matches(message, Place::Ack.own(matchers))) {
             return Role::Ack;
         }
-        if self.matches.as_ref().is_none_or(|m| m.matches(message)) { Role::Copy } else { Role::Other }
+        if self.matches.as_ref().is_none_or(|m| m.matches(message, Place::Copy.own(matchers))) { Role::Copy } else { Role::Other }
     }
 
     /// The messages in a frame: one, or several between separators; empty ones are left out unless the frame is empty itself.
@@ -135,6 +138,7 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::super::matcher::Pattern;
+    use super::super::model::Matcher;
     use super::*;
 
     fn split(separator: &str, frame: &str) -> Vec<String> {
@@ -156,14 +160,14 @@ mod tests {
     #[test]
     fn an_acknowledgement_is_no_copy() {
         let dialect = Dialect {
-            matches: Some(Matcher::Contains("\"said\"".into())),
-            ack: Some(Matcher::Regex(Pattern::new("\"say\"").expect("a pattern"))),
+            matches: Some(Matcher::Contains("\"said\"".into()).into()),
+            ack: Some(Matcher::Regex(Pattern::new("\"say\"").expect("a pattern")).into()),
             ..Dialect::default()
         };
-        assert_eq!(dialect.role(b"{\"said\":1}"), Role::Copy);
-        assert_eq!(dialect.role(b"{\"say\":1}"), Role::Ack);
-        assert_eq!(dialect.role(b"{\"else\":1}"), Role::Other);
-        assert_eq!(Dialect::default().role(b"anything"), Role::Copy);
+        assert_eq!(dialect.role(b"{\"said\":1}", None), Role::Copy);
+        assert_eq!(dialect.role(b"{\"say\":1}", None), Role::Ack);
+        assert_eq!(dialect.role(b"{\"else\":1}", None), Role::Other);
+        assert_eq!(Dialect::default().role(b"anything", None), Role::Copy);
     }
 
     #[test]

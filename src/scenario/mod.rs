@@ -15,16 +15,21 @@ pub mod feeder;
 mod matcher;
 pub mod model;
 mod node;
+mod own;
 mod preset;
 #[cfg(test)]
 mod presets_test;
 mod resolve;
 mod schema;
 pub mod session;
+#[cfg(test)]
+mod session_test;
+mod shape;
 pub mod template;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod wanted;
 mod write;
 
 pub use error::{Problem, ScenarioError, Warning};

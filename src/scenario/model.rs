@@ -7,7 +7,7 @@ use crate::base::{ByteSize, Rate, Span};
 pub use super::behaviour::{Behaviour, HttpStep, Reply, Request, Step as ScriptStep, Trigger};
 pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
-pub use super::connection::{Auth, Connection, Handshake, Proxy};
+pub use super::connection::{Auth, Connection, Handshake, Proxy, unix_socket};
 pub use super::dialect::{Carrier, Dialect, Role};
 pub use super::disrupt::{
     BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, Malformation, RecoveryCheck, Resume,
@@ -16,7 +16,9 @@ pub use super::disrupt::{
 pub use super::feed::{Feed, FeedCheck, key_name};
 pub use super::feeder::{Feeder, FeederOrder};
 pub use super::matcher::Pattern;
+pub use super::own::{OwnMatchers, Place};
 pub use super::template::Template;
+pub use super::wanted::{Own, Varying, Wanted};
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,7 +103,7 @@ pub enum RoomsBy {
 pub enum Target {
     /// The reference server, started inside the process on a free loopback port.
     BuiltIn,
-    /// A server somewhere: a valid `ws://` or `wss://` URL.
+    /// A server somewhere: a valid `ws://`, `wss://` or `ws+unix:` URL.
     Url(String),
 }
 
@@ -140,13 +142,13 @@ pub enum Greeting {
     /// The client is ready when this has come; until then it is owed nothing.
     Expected {
         /// What it must be.
-        matches: Matcher,
+        matches: Wanted,
         /// How long to wait for it before the client counts as not ready.
         within: Span,
     },
 }
 
-/// When a received message is the one meant.
+/// When a received message is the one meant, without variables.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Matcher {
     /// Exactly this text.
@@ -402,7 +404,7 @@ pub struct ApplicationPing {
     /// The message sent.
     pub send: Body,
     /// What answers it.
-    pub expect: Matcher,
+    pub expect: Wanted,
 }
 
 /// `[checks.heartbeat]`.
@@ -433,7 +435,7 @@ pub enum FirstBeat {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Beat {
     /// A message.
-    Message(Matcher),
+    Message(Wanted),
     /// A protocol ping from the server.
     ProtocolPing,
 }

@@ -148,7 +148,7 @@ fn received(scenario: &Scenario, session: &mut Session, client: char, frame: &[u
     let mut actions = Vec::new();
     for message in scenario.dialect.messages(frame) {
         let found = tokens(message);
-        match scenario.dialect.role(message) {
+        match scenario.dialect.role(message, None) {
             Role::Ack if !found.is_empty() => continue,
             Role::Copy if !found.is_empty() => {
                 for token in found {
@@ -158,7 +158,7 @@ fn received(scenario: &Scenario, session: &mut Session, client: char, frame: &[u
             }
             _ => {}
         }
-        let beat = matches!(&scenario.beat, Some(Beat::Message(m)) if m.matches(message));
+        let beat = matches!(&scenario.beat, Some(Beat::Message(m)) if m.matches(message, None));
         heard.beats += u32::from(beat);
         let (claim, mut more) = session.on_message(behaviour, &vars(u32::from(client) - u32::from('A')), message);
         assert!(beat || claim != Claim::Unclaimed, "nothing explains what {client} got: {:?}", String::from_utf8_lossy(message));
@@ -173,7 +173,7 @@ fn told(scenario: &Scenario, client: char, actions: Vec<Action>, heard: &mut Hea
             Action::Send(bytes, _) => heard.answers.push((client, bytes)),
             Action::Ready(left) => {
                 let behaviour = &scenario.groups[0].behaviour;
-                let unexplained: Vec<_> = left.iter().filter(|m| !behaviour.ignore.iter().any(|i| i.matches(m))).collect();
+                let unexplained: Vec<_> = left.iter().filter(|m| !behaviour.ignore.iter().any(|i| i.matches(m, None))).collect();
                 assert_eq!(unexplained, [&b""[..]; 0], "{client} is ready, and something was left over");
                 heard.ready.push(client);
             }

@@ -6,12 +6,15 @@ mod clients;
 mod disrupt;
 mod feed;
 mod language;
+mod matcher;
 mod publish;
+mod shared;
 
 use super::error::{At, ScenarioError, Source, Warning};
 use super::feeder::Rows;
-use super::model::{Phases, Scenario, ScriptStep, Template, Via};
+use super::model::{Phases, Scenario, ScriptStep, Template, Via, Wanted};
 use super::node::{Kind, Node};
+use super::own::Place;
 use super::preset;
 use super::schema;
 use super::typed::{OneOrMany, Reader, Spot, Typed};
@@ -159,6 +162,7 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     let (mut checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
     let disrupt;
     (disrupt, checks.disruption) = disrupt::resolve(document, &groups, publish.as_ref(), &phases, r)?;
+    shared::check(document, &groups, &dialect, publish.as_ref(), (&checks, beat.as_ref()), &names, r);
     publish::doubts(document, &phases, r);
     let rooms = behaviour::rooms(document, clients, rows.as_ref(), r);
     let feeder = behaviour::feeder(document, rows, clients, r);
@@ -206,6 +210,8 @@ impl Scenario {
         for group in &self.groups {
             list.extend(group.connection.templates());
             let behaviour = &group.behaviour;
+            list.extend(behaviour.ignore.iter().flat_map(Wanted::templates));
+            list.extend(behaviour.replies.iter().flat_map(|r| r.when.templates()));
             list.extend(behaviour.on_close.iter().chain(behaviour.replies.iter().map(|r| &r.send)).flat_map(|b| b.templates()));
             for step in &behaviour.script {
                 match step {
@@ -213,9 +219,13 @@ impl Scenario {
                     ScriptStep::Http(http) => {
                         list.extend([&http.url].into_iter().chain(&http.body).chain(http.headers.iter().map(|(_, value)| value)));
                     }
-                    ScriptStep::Expect { .. } | ScriptStep::Wait(_) => {}
+                    ScriptStep::Expect { matches, .. } => list.extend(matches.templates()),
+                    ScriptStep::Wait(_) => {}
                 }
             }
+        }
+        for place in Place::ALL {
+            list.extend((0..self.groups.len()).filter_map(|group| self.wanted(place, group)).flat_map(Wanted::templates));
         }
         list.extend(self.dialect.publish.iter().flat_map(|b| b.templates()));
         if let Some(Via::Http(http)) = self.publish.as_ref().map(|p| &p.via) {

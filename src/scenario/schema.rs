@@ -64,7 +64,7 @@ table! {
 connected! {
     /// Whom the run is against, and how every client connects.
     Target {
-        /// A ws:// or wss:// URL. Left out: the built-in reference server on a free loopback port.
+        /// A ws:// or wss:// URL, or ws+unix:///path/of/socket:/path. Left out: the built-in reference server on a free loopback port.
         url: String,
         /// How often the built-in server broadcasts by itself, with publish.via = "server". Default: as checks.feed expects, or 100ms.
         feed: Span,
@@ -202,7 +202,7 @@ table! {
 }
 
 table! {
-    /// When a message is the one meant. Exactly one of exact, contains, prefix, regex, json.
+    /// When a message is the one meant. Exactly one of exact, contains, prefix, regex, json; all may have variables.
     MatchTable {
         /// Exactly this text.
         exact: String,
@@ -210,9 +210,10 @@ table! {
         contains: String,
         /// Begins with this text.
         prefix: String,
-        /// Matches this regular expression somewhere.
+        /// Matches this regular expression somewhere; a variable's value is itself in it.
         regex: String,
-        /// Is JSON with at least these members; a key that begins with / is a JSON pointer. A text is read as JSON.
+        /// Is JSON with at least these members; a key that begins with / is a JSON pointer. A text is read as JSON. A value that is
+        /// one variable matches a number too.
         json: Any,
         /// How long to wait for it (greetings only). Default: 5s.
         within: Span,

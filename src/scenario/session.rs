@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use super::behaviour::{Behaviour, Request, Step, Trigger};
 use super::body::Body;
 use super::capture::Capture;
-use super::model::Matcher;
 use super::template::{Captured, MissingValue, Vars};
+use super::wanted::{Own, Wanted};
 use crate::base::Span;
 
 /// What the connection must do now.
@@ -59,6 +59,17 @@ pub struct Session {
     held: VecDeque<Vec<u8>>,
     last: VecDeque<Vec<u8>>,
     counts: Vec<u64>,
+    own: Option<Box<Matchers>>,
+}
+
+/// Matchers that have variables, with this connection's values. Made only where there are any.
+#[derive(Debug, Clone, Default)]
+struct Matchers {
+    /// Of the step that waits.
+    step: Option<Own>,
+    /// Of the replies and the ignore rules, by their index.
+    replies: Vec<Option<Own>>,
+    ignore: Vec<Option<Own>>,
 }
 
 impl Session {
@@ -85,6 +96,14 @@ impl Session {
     /// The connection is open: runs the script up to its first wait.
     pub fn on_open(&mut self, behaviour: &Behaviour, vars: &Vars<'_>) -> Vec<Action> {
         self.open = true;
+        if behaviour.varies() {
+            self.own = Some(Box::default());
+            if let Err(missing) = self.bind_rules(behaviour, vars) {
+                let mut actions = Vec::new();
+                self.fail(behaviour, &missing.to_string(), &mut actions);
+                return actions;
+            }
+        }
         self.start(behaviour, vars)
     }
 
@@ -97,9 +116,9 @@ impl Session {
             }
             self.last.push_back(message[..message.len().min(SHOWN_BYTES)].to_vec());
             if let Some(Step::Expect { matches, captures, .. }) = behaviour.script.get(self.step)
-                && matches.matches(message)
+                && matches.matches(message, self.own.as_ref().and_then(|own| own.step.as_ref()))
             {
-                self.take(captures, message, "the message", &mut actions);
+                self.take(behaviour, vars, (captures, message, "the message"), &mut actions);
                 if !self.failed {
                     self.step += 1;
                     self.advance(behaviour, vars, &mut actions);
@@ -112,17 +131,27 @@ impl Session {
     }
 
     fn explain(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, message: &[u8], actions: &mut Vec<Action>) -> Claim {
-        let answer = behaviour.replies.iter().find(|r| matches!(&r.when, Trigger::Message(m) if m.matches(message)));
-        if let Some(reply) = answer {
+        let own = self.own.as_deref();
+        let mut replies = behaviour.replies.iter().enumerate();
+        let answer = replies.find(|(i, reply)| match &reply.when {
+            Trigger::Message(when) => when.matches(message, own.and_then(|own| own.replies.get(*i)?.as_ref())),
+            Trigger::Every(_) => false,
+        });
+        if let Some((_, reply)) = answer {
             for capture in &reply.captures {
                 if let Some(value) = capture.from.apply(message) {
                     self.captured.set(capture.slot, value);
                 }
             }
+            if !reply.captures.is_empty() {
+                // A value of which no matcher can be made leaves the rule without effect: what it was for becomes stray, and is shown.
+                let _ = self.bind_rules(behaviour, vars);
+            }
             self.send(&reply.send, vars, actions);
             return Claim::Reply;
         }
-        if behaviour.ignore.iter().any(|m| m.matches(message)) {
+        let mut ignore = behaviour.ignore.iter().enumerate();
+        if ignore.any(|(i, rule)| rule.matches(message, own.and_then(|own| own.ignore.get(i)?.as_ref()))) {
             return Claim::Ignored;
         }
         if !self.done && !self.failed && self.held.len() < HELD {
@@ -144,7 +173,8 @@ impl Session {
                 self.advance(behaviour, vars, &mut actions);
             }
             Some(Step::Expect { matches, within, .. }) => {
-                self.fail(behaviour, &format!("expected {} within {within}, and it did not come", describe(matches)), &mut actions);
+                let wanted = self.wanted(matches);
+                self.fail(behaviour, &format!("expected {wanted} within {within}, and it did not come"), &mut actions);
             }
             Some(Step::Http(http)) => self.fail(behaviour, &format!("no answer within {}", http.within), &mut actions),
             _ => {}
@@ -158,7 +188,7 @@ impl Session {
         let Some(Step::Http(step)) = behaviour.script.get(self.step).filter(|_| !self.done && !self.failed) else { return actions };
         match answer {
             Ok((200..=299, body)) => {
-                self.take(&step.captures, body, "the answer", &mut actions);
+                self.take(behaviour, vars, (&step.captures, body, "the answer"), &mut actions);
                 if !self.failed {
                     self.step += 1;
                     self.advance(behaviour, vars, &mut actions);
@@ -222,11 +252,18 @@ impl Session {
                     return;
                 }
                 Some(Step::Expect { matches, within, captures }) => {
-                    let Some(i) = self.held.iter().position(|held| matches.matches(held)) else {
+                    let own = match matches.bind(&Vars { captured: &self.captured, ..*vars }) {
+                        Ok(own) => own,
+                        Err(missing) => return self.fail(behaviour, &missing.to_string(), actions),
+                    };
+                    let Some(i) = self.held.iter().position(|held| matches.matches(held, own.as_ref())) else {
+                        if let Some(matchers) = &mut self.own {
+                            matchers.step = own;
+                        }
                         return actions.push(Action::Timer(*within));
                     };
                     let message = self.held.remove(i).unwrap_or_default();
-                    self.take(captures, &message, "the message", actions);
+                    self.take(behaviour, vars, (captures, &message, "the message"), actions);
                     if self.failed {
                         return;
                     }
@@ -236,7 +273,9 @@ impl Session {
         }
     }
 
-    fn take(&mut self, captures: &[Capture], message: &[u8], what: &str, actions: &mut Vec<Action>) {
+    /// Keeps what a step captures: from which message, and what that is for people.
+    fn take(&mut self, behaviour: &Behaviour, vars: &Vars<'_>, from: (&[Capture], &[u8], &str), actions: &mut Vec<Action>) {
+        let (captures, message, what) = from;
         for capture in captures {
             match capture.from.apply(message) {
                 Some(value) => self.captured.set(capture.slot, value),
@@ -251,6 +290,26 @@ impl Session {
                 }
             }
         }
+        if !captures.is_empty()
+            && let Err(missing) = self.bind_rules(behaviour, vars)
+        {
+            self.fail(behaviour, &missing.to_string(), actions);
+        }
+    }
+
+    /// Gives the rules that have variables their values, as far as these are there.
+    fn bind_rules(&mut self, behaviour: &Behaviour, vars: &Vars<'_>) -> Result<(), MissingValue> {
+        let Some(own) = &mut self.own else { return Ok(()) };
+        let vars = Vars { captured: &self.captured, ..*vars };
+        let reply = |when: &Trigger| if let Trigger::Message(when) = when { when.bind(&vars) } else { Ok(None) };
+        own.replies = behaviour.replies.iter().map(|r| reply(&r.when)).collect::<Result<_, _>>()?;
+        own.ignore = behaviour.ignore.iter().map(|rule| rule.bind(&vars)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// What the step waits for, in words.
+    fn wanted(&self, matches: &Wanted) -> String {
+        matches.describe(self.own.as_ref().and_then(|own| own.step.as_ref()))
     }
 
     fn render(&self, body: &Body, vars: &Vars<'_>) -> Result<Vec<u8>, MissingValue> {
@@ -264,23 +323,27 @@ impl Session {
         }
     }
 
+    /// The connection ended, `how` for people: why the client never became ready, if its script was not done.
+    pub fn on_end(&mut self, behaviour: &Behaviour, how: &str) -> Option<String> {
+        if !self.open || self.done || self.failed {
+            return None;
+        }
+        self.failed = true;
+        Some(match behaviour.script.get(self.step) {
+            Some(Step::Expect { matches, .. }) => self.reason(behaviour, &format!("expected {}, but {how}", self.wanted(matches))),
+            _ => self.reason(behaviour, how),
+        })
+    }
+
     fn fail(&mut self, behaviour: &Behaviour, what: &str, actions: &mut Vec<Action>) {
         self.failed = true;
+        actions.push(Action::Failed(self.reason(behaviour, what)));
+    }
+
+    fn reason(&self, behaviour: &Behaviour, what: &str) -> String {
         let seen: Vec<String> = self.last.iter().map(|m| show(m)).collect();
         let seen = if seen.is_empty() { "nothing was received".into() } else { format!("the last frames seen: {}", seen.join(", ")) };
-        actions.push(Action::Failed(format!("step {} of {} of the script: {what}; {seen}", self.step + 1, behaviour.script.len())));
-    }
-}
-
-/// A matcher in words.
-#[must_use]
-pub fn describe(matcher: &Matcher) -> String {
-    match matcher {
-        Matcher::Exact(text) => format!("exactly {text:?}"),
-        Matcher::Contains(text) => format!("something that contains {text:?}"),
-        Matcher::Prefix(text) => format!("something that begins with {text:?}"),
-        Matcher::Regex(pattern) => format!("something that matches {:?}", pattern.as_str()),
-        Matcher::Json(value) => format!("JSON with {value}"),
+        format!("step {} of {} of the script: {what}; {seen}", self.step + 1, behaviour.script.len())
     }
 }
 
@@ -289,121 +352,4 @@ fn show(message: &[u8]) -> String {
     let cut = &message[..message.len().min(SHOWN_BYTES)];
     let more = if cut.len() < message.len() { "…" } else { "" };
     format!("\"{}{more}\"", String::from_utf8_lossy(cut).escape_debug())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::parse;
-    use super::*;
-
-    fn behaviour(text: &str) -> Behaviour {
-        let scenario = parse(&format!("{text}\n[clients]\ncount = 1\n"), "t.toml").unwrap_or_else(|e| panic!("{e}"));
-        scenario.groups[0].behaviour.clone()
-    }
-
-    fn text(action: &Action) -> String {
-        match action {
-            Action::Send(bytes, _) => String::from_utf8_lossy(bytes).into_owned(),
-            other => format!("{other:?}"),
-        }
-    }
-
-    fn texts(actions: &[Action]) -> Vec<String> {
-        actions.iter().map(text).collect()
-    }
-
-    #[test]
-    fn a_script_runs_step_by_step() {
-        let b = behaviour(
-            r#"
-            script = [
-                { expect = { prefix = "0" }, capture = { sid = "/sid" } },
-                { send = "40 {sid} {client.id}" },
-                { wait = "1s" },
-                { expect = "ok", within = "2s" },
-            ]"#,
-        );
-        let vars = Vars::default();
-        let mut s = Session::default();
-        assert_eq!(s.start(&b, &vars), [Action::Connect]);
-        assert_eq!(s.on_open(&b, &vars), [Action::Timer(WITHIN)]);
-        let (claim, actions) = s.on_message(&b, &vars, br#"0{"sid":"abc"}"#);
-        assert_eq!(
-            (claim, texts(&actions)),
-            (Claim::Script, vec!["40 abc 0".to_owned(), format!("{:?}", Action::Timer(Span::from_secs(1)))])
-        );
-        // What comes early is kept: the next step finds it.
-        assert_eq!(s.on_message(&b, &vars, b"ok").0, Claim::Held);
-        assert_eq!(s.on_message(&b, &vars, b"news").0, Claim::Held);
-        assert_eq!(s.on_timer(&b, &vars), [Action::Ready(vec![b"news".to_vec()])]);
-        assert!(s.is_ready());
-        assert_eq!(s.on_message(&b, &vars, b"more").0, Claim::Unclaimed);
-    }
-
-    const WITHIN: Span = Span::from_secs(5);
-
-    #[test]
-    fn a_message_that_does_not_come_is_told_with_what_came_instead() {
-        let b = behaviour(r#"script = [{ send = "hello" }, { expect = { json = { ok = true } }, within = "2s" }]"#);
-        let vars = Vars::default();
-        let mut s = Session::default();
-        assert_eq!(texts(&s.on_open(&b, &vars)), ["hello".to_owned(), format!("{:?}", Action::Timer(Span::from_secs(2)))]);
-        s.on_message(&b, &vars, b"{\"ok\":\x01false}");
-        let [Action::Failed(why)] = &s.on_timer(&b, &vars)[..] else { panic!("it fails") };
-        assert!(why.starts_with("step 2 of 2") && why.contains(r#"JSON with {"ok":true} within 2s"#), "{why}");
-        assert!(why.contains("{\\\"ok\\\":\\u{1}false}"), "{why}");
-    }
-
-    #[test]
-    fn a_capture_that_matches_nothing_is_a_failure() {
-        let b = behaviour(r#"script = [{ expect = { prefix = "0" }, capture = { sid = "/sid" } }]"#);
-        let mut s = Session::default();
-        s.on_open(&b, &Vars::default());
-        let (_, actions) = s.on_message(&b, &Vars::default(), b"0{}");
-        assert!(matches!(&actions[..], [Action::Failed(why)] if why.contains("no `sid` to capture")), "{actions:?}");
-    }
-
-    #[test]
-    fn requests_at_the_head_come_before_the_handshake() {
-        let b = behaviour(
-            r#"script = [{ http = { url = "http://h/login", body = { json = { user = "u{client.id}" } } }, capture = { token = "/token" } }, { send = "{token}" }]"#,
-        );
-        let (mut s, vars) = (Session::default(), Vars::default());
-        let actions = s.start(&b, &vars);
-        let Some(Action::Http(request)) = actions.last() else { panic!("{actions:?}") };
-        assert_eq!(
-            (request.method.as_str(), request.url.as_str(), &request.body[..]),
-            ("POST", "http://h/login", &br#"{"user":"u0"}"#[..])
-        );
-        assert_eq!(s.on_http(&b, &vars, Ok((200, br#"{"token":"t"}"#))), [Action::Connect]);
-        assert_eq!(texts(&s.on_open(&b, &vars))[0], "t");
-        let mut s = Session::default();
-        s.start(&b, &vars);
-        let actions = s.on_http(&b, &vars, Ok((403, b"no")));
-        assert!(matches!(&actions[..], [Action::Failed(why)] if why.contains("status 403")), "{actions:?}");
-    }
-
-    #[test]
-    fn answers_rules_and_the_clock() {
-        let b = behaviour(
-            r#"
-            ignore = [{ prefix = "* " }]
-            on_close = ["bye {client.id}"]
-            reply = [
-                { when = "2", send = "3" },
-                { when = { json = { type = "ping" } }, capture = { id = "/id" }, send = { json = { type = "pong", id = "{id}" } } },
-                { every = "30s", send = "beat {count}" },
-            ]"#,
-        );
-        let (mut s, vars) = (Session::default(), Vars::default());
-        assert_eq!(s.on_open(&b, &vars), [Action::Ready(Vec::new())]);
-        let (claim, actions) = s.on_message(&b, &vars, b"2");
-        assert_eq!((claim, texts(&actions)), (Claim::Reply, vec!["3".to_owned()]));
-        let (_, actions) = s.on_message(&b, &vars, br#"{"type":"ping","id":7}"#);
-        assert_eq!(texts(&actions), [r#"{"type":"pong","id":"7"}"#]);
-        assert_eq!(s.on_message(&b, &vars, b"* joined").0, Claim::Ignored);
-        assert_eq!(b.timed().collect::<Vec<_>>(), [(2, Span::from_secs(30))]);
-        assert_eq!([texts(&s.on_period(&b, &vars, 2)), texts(&s.on_period(&b, &vars, 2))], [["beat 1"], ["beat 2"]]);
-        assert_eq!(texts(&s.on_close(&b, &vars)), ["bye 0"]);
-    }
 }

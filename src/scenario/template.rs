@@ -1,11 +1,13 @@
 //! Texts with variables: `{client.id}`, `{room}`, `{stamp}`. Read once, when the scenario is; a variable nobody knows is an
 //! error there, not a surprise in the run. Must never know where a value comes from: all are given in [`Vars`].
 
+mod scan;
 mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use scan::Scan;
 use serde::{Serialize, Serializer};
 use value::Filter;
 
@@ -118,7 +120,7 @@ impl Default for Vars<'_> {
 /// A variable that has no value at this moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct MissingValue(String);
+pub struct MissingValue(pub(super) String);
 
 /// What is wrong with a template: the piece of text it is about, what, and what to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +138,38 @@ impl Template {
     /// Reads a template. `{name}` is a variable when it looks like one, `{{name}}` is the text `{name}`; any other brace is
     /// itself, so JSON needs no escaping.
     pub(super) fn parse(source: &str, names: &Names) -> Result<Self, TemplateError> {
+        Self::read(source, names, Scan::text(), |_, _| Ok(()))
+    }
+
+    /// Reads what a message is compared with: as [`parse`](Self::parse), but a variable whose value changes from message to
+    /// message is refused, since nothing could be known by it. In a regular expression (`pattern`), the braces of its own syntax
+    /// are no variables, nor is `\{`.
+    pub(super) fn parse_fixed(source: &str, names: &Names, pattern: bool) -> Result<Self, TemplateError> {
+        let scan = if pattern { Scan::pattern() } else { Scan::text() };
+        Self::read(source, names, scan, |inner, var| match var.is_late() {
+            true => Err(changes(inner, var)),
+            false => Ok(()),
+        })
+    }
+
+    fn read(
+        source: &str,
+        names: &Names,
+        mut scan: Scan,
+        allowed: impl Fn(&str, &Var) -> Result<(), TemplateError>,
+    ) -> Result<Self, TemplateError> {
         let mut parts: Vec<Part> = Vec::new();
         let mut literal = String::new();
         let mut rest = source;
-        while let Some(open) = rest.find('{') {
+        while let Some(open) = scan.brace(rest) {
             literal.push_str(&rest[..open]);
             let tail = &rest[open..];
             if let Some(inner) = tail.strip_prefix('{').and_then(placeholder) {
-                let (var, filter) = variable(inner, names)?;
+                let (var, filter) = variable(inner, names).map_err(|e| scan.remedy(inner, e))?;
+                allowed(inner, &var)?;
+                if scan.in_class() {
+                    return Err(in_class(inner));
+                }
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
@@ -168,6 +194,31 @@ impl Template {
         Ok(Self { source: source.into(), parts })
     }
 
+    /// The source of which [`parse_fixed`](Self::parse_fixed) makes this text, and no variable.
+    pub(super) fn escape(text: &str, pattern: bool) -> String {
+        let mut scan = if pattern { Scan::pattern() } else { Scan::text() };
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = scan.brace(rest) {
+            out.push_str(&rest[..open]);
+            let tail = &rest[open + 1..];
+            match placeholder(tail) {
+                Some(inner) => {
+                    out.push_str("{{");
+                    out.push_str(inner);
+                    out.push_str("}}");
+                    rest = &tail[inner.len() + 1..];
+                }
+                None => {
+                    out.push('{');
+                    rest = tail;
+                }
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
     /// A text without variables.
     #[must_use]
     pub fn literal(text: &str) -> Self {
@@ -179,6 +230,49 @@ impl Template {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.source
+    }
+
+    /// The text itself, where it has no variables.
+    pub(super) fn as_literal(&self) -> Option<&str> {
+        match &self.parts[..] {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one variable and nothing else.
+    pub(super) fn is_one_variable(&self) -> bool {
+        matches!(&self.parts[..], [Part::Var(..)])
+    }
+
+    /// Whether it has a value that is not to be shown: tokens come from the environment or the feeder.
+    pub(super) fn is_private(&self) -> bool {
+        self.vars().iter().any(|v| matches!(v, Var::Env(_) | Var::Column(_)))
+    }
+
+    /// The text with every value written as `write` says.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render).
+    pub(super) fn text_with(&self, vars: &Vars<'_>, write: impl Fn(&str) -> String) -> Result<String, MissingValue> {
+        let mut out = String::with_capacity(self.source.len());
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Var(var, filter) => {
+                    let mut value = Vec::new();
+                    filter.write(&var.value(vars)?, &mut value);
+                    out.push_str(&write(&String::from_utf8_lossy(&value)));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The text with `value` for every variable.
+    pub(super) fn sample(&self, value: &str) -> String {
+        self.parts.iter().map(|part| if let Part::Literal(text) = part { text } else { value }).collect()
     }
 
     /// The text with the variables' values.
@@ -260,7 +354,7 @@ impl Template {
 
     /// Whether it names `{stamp}`, `{stamp.len}`, `{seq}` or `{body}`, which only publications have.
     pub(super) fn of_publication(&self) -> bool {
-        self.vars().iter().any(|v| matches!(v, Var::Stamp | Var::StampLen | Var::Seq | Var::Body))
+        self.vars().iter().any(|v| v.is_of_publication())
     }
 
     /// All variables, those inside definitions included.
@@ -352,6 +446,26 @@ fn unknown(name: &str, inner: &str, names: &Names) -> TemplateError {
     TemplateError { piece: format!("{{{inner}}}"), what: format!("unknown variable {{{name}}}"), help }
 }
 
+/// A variable that means nothing where messages are compared.
+fn changes(inner: &str, var: &Var) -> TemplateError {
+    let what = if var.is_of_publication() {
+        format!("{{{inner}}} belongs to a publication: it cannot tell which message is meant")
+    } else {
+        format!("{{{inner}}} is another with every message: nothing could be known by it")
+    };
+    let help = "use what stays the same on a connection: {client.id}, {client.index}, {group}, {room}, {run}, {env.NAME}, a column, \
+                or what the script captured before; or match the text around it";
+    TemplateError { piece: format!("{{{inner}}}"), what, help: help.into() }
+}
+
+fn in_class(inner: &str) -> TemplateError {
+    TemplateError {
+        piece: format!("{{{inner}}}"),
+        what: format!("{{{inner}}} stands inside the brackets of a regular expression: it would be taken letter by letter"),
+        help: "write it outside of them, such as (?:{room}|lobby); for the text itself, \\{".into(),
+    }
+}
+
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
@@ -365,73 +479,4 @@ impl Serialize for Template {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names() -> Names {
-        let token = Definition { of: Template::literal("body"), how: Computation::Md5 };
-        let key = Template::literal("key");
-        let signed =
-            Definition { of: Template::literal("The quick brown fox jumps over the lazy dog"), how: Computation::HmacSha256 { key } };
-        Names {
-            captures: vec!["sid".into()],
-            defined: BTreeMap::from([("sum".into(), Arc::new(token)), ("sign".into(), Arc::new(signed))]),
-            columns: Some(vec!["user".into()]),
-        }
-    }
-
-    fn render(source: &str) -> String {
-        let mut captured = Captured::default();
-        captured.set(0, "a\"b/c".into());
-        let env = BTreeMap::from([("HOME".to_owned(), "home".to_owned())]);
-        let vars = Vars {
-            client: ConnId(7),
-            index: 2,
-            room: "lobby",
-            payload: b"wsb1xyz",
-            now_ms: 12_345,
-            env: &env,
-            captured: &captured,
-            ..Vars::default()
-        };
-        Template::parse(source, &names()).unwrap_or_else(|e| panic!("{e:?}")).text(&vars).unwrap_or_else(|e| panic!("{e}"))
-    }
-
-    #[test]
-    fn variables_become_their_values() {
-        for (source, rendered) in [
-            ("plain", "plain"),
-            (r#"{"id":{client.id},"room":"{room}","n":{}}"#, r#"{"id":7,"room":"lobby","n":{}}"#),
-            ("{client.index}/{now_s}/{now_ms}", "2/12/12345"),
-            ("PUB {room} {stamp.len}\r\n{stamp}\r\n", "PUB lobby 7\r\nwsb1xyz\r\n"),
-            ("subscription{{said}}", "subscription{said}"),
-            ("{{\"a\":1}}", "{{\"a\":1}}"),
-            ("{ room } {}{", "{ room } {}{"),
-            ("{sid|json} {sid|url} {sid|hex}", "a\\\"b/c a%22b%2Fc 6122622f63"),
-            ("{stamp|base64}", "d3NiMXh5eg=="),
-            ("{env.HOME}", "home"),
-            ("{sum}", "841a2d689ad86bd1611447453c22c6fc"),
-            ("{sign}", "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"),
-            ("{uuid}", "00000000-0000-4000-8000-000000000000"),
-        ] {
-            assert_eq!(render(source), rendered, "{source}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_knows_is_an_error_with_a_remedy() {
-        let wrong = |source: &str| Template::parse(source, &names()).expect_err(source);
-        assert_eq!(wrong("x {rooom}").piece, "{rooom}");
-        assert!(wrong("{rooom}").help.contains("{room}"));
-        assert!(wrong("{said}").help.contains("{{said}}"));
-        assert!(wrong("{room|rot13}").what.contains("rot13"));
-    }
-
-    #[test]
-    fn a_value_that_is_missing_is_said_to_be() {
-        for source in ["{sid}", "{env.NOPE}", "{user}"] {
-            let template = Template::parse(source, &names()).expect("known names");
-            assert!(template.render(&Vars::default()).is_err(), "{source}");
-        }
-    }
-}
+mod tests;

@@ -55,7 +55,7 @@ fn the_example_is_what_it_says() {
     assert_eq!(s.checks.delivery, Some(DeliveryCheck { within: Span::from_secs(1) }));
     assert_eq!(s.checks.latency, [LatencyLimit { metric: Metric::Delivery, percentile: 99.0, at_most: Span::from_millis(250) }]);
     let pong = s.checks.pong.expect("it pings");
-    assert!(pong.application.expect("at application level").expect.matches(br#"{"type":0,"message":"pong"}"#));
+    assert!(pong.application.expect("at application level").expect.matches(br#"{"type":0,"message":"pong"}"#, None));
     assert!(matches!(s.checks.heartbeat, Some(HeartbeatCheck { beat: Beat::Message(_), .. })));
     assert!(s.checks.duplicate && s.checks.integrity && s.checks.stray && s.checks.survival);
     assert_eq!((s.checks.order, s.checks.connect), (Some(OrderScope::Publisher), Some(ConnectCheck { min_share: 1.0, within: None })));
@@ -117,6 +117,8 @@ fn every_fault_is_found_and_named() {
         ("[target]\nurl = \"ws://a:99999/\"", "target.url", "port"),
         ("[target]\nurl = \"ws://a/#x\"", "target.url", "fragment"),
         ("[target]\nurl = \"ws://a b/\"", "target.url", "is not a URL"),
+        ("[target]\nurl = \"ws+unix://run/a.sock\"", "target.url", "is not absolute"),
+        ("[target]\nurl = \"wss+unix:///run/a.sock\"", "target.url", "is not ws or wss"),
         ("[target]\nconnect_timeout = \"0s\"", "target.connect_timeout", "no handshake takes no time"),
         ("[publish]\npublishers = 3\npace = \"5/s\"", "publish.publishers", "3 publishers, but only 2 clients"),
         ("[publish]\npublishers = 0\npace = \"5/s\"", "publish.publishers", "zero publishers"),

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::model::{
     Audience, Beat, Checks, ClientGroup, Encoding, FirstBeat, Greeting, Matcher, Metric, OrderScope, Pace, Phases, PongCheck, Publish,
-    Scenario, Target, Via,
+    Scenario, Target, Template, Varying, Via, Wanted,
 };
 use super::schema::METRICS;
 use crate::base::{ByteSize, Rate, Span};
@@ -118,16 +118,32 @@ fn group(group: &ClientGroup) -> Value {
     Value::Table(out)
 }
 
-fn matcher(matcher: &Matcher) -> Table {
-    let (kind, value) = match matcher {
-        Matcher::Exact(t) => ("exact", t.clone()),
-        Matcher::Contains(t) => ("contains", t.clone()),
-        Matcher::Prefix(t) => ("prefix", t.clone()),
-        Matcher::Regex(pattern) => ("regex", pattern.as_str().to_owned()),
+fn matcher(wanted: &Wanted) -> Table {
+    let plain = |text: &str| Template::escape(text, false);
+    let (kind, value) = match wanted {
+        Wanted::Fixed(Matcher::Exact(t)) => ("exact", plain(t)),
+        Wanted::Fixed(Matcher::Contains(t)) => ("contains", plain(t)),
+        Wanted::Fixed(Matcher::Prefix(t)) => ("prefix", plain(t)),
+        Wanted::Fixed(Matcher::Regex(pattern)) => ("regex", Template::escape(pattern.as_str(), true)),
         // As text: TOML has no null, and no way to keep 1.0 apart from 1 inside every kind of list.
-        Matcher::Json(value) => ("json", value.to_string()),
+        Wanted::Fixed(Matcher::Json(value)) => ("json", escaped(value).to_string()),
+        Wanted::WithVariables(Varying::Exact(t)) => ("exact", t.as_str().to_owned()),
+        Wanted::WithVariables(Varying::Contains(t)) => ("contains", t.as_str().to_owned()),
+        Wanted::WithVariables(Varying::Prefix(t)) => ("prefix", t.as_str().to_owned()),
+        Wanted::WithVariables(Varying::Regex(t)) => ("regex", t.as_str().to_owned()),
+        Wanted::WithVariables(Varying::Json(shape)) => ("json", shape.written().to_string()),
     };
     Table::from_iter([(kind.to_owned(), Value::String(value))])
+}
+
+/// JSON whose texts and keys are read as what they are, and not as variables.
+fn escaped(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::String(text) => Template::escape(text, false).into(),
+        serde_json::Value::Array(items) => items.iter().map(escaped).collect(),
+        serde_json::Value::Object(members) => members.iter().map(|(key, value)| (Template::escape(key, false), escaped(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 impl Scenario {

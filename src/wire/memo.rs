@@ -6,7 +6,7 @@ use crate::base::STAMP_LEN;
 use super::stamp::{Read, Stamp};
 
 /// Publications that may be on their way at once before they displace one another; a power of two. Under half a megabyte.
-const ENTRIES: usize = 4096;
+pub const ENTRIES: usize = 4096;
 
 /// A table of stamps, one place for each.
 #[derive(Debug)]
@@ -57,10 +57,11 @@ impl Entry {
     }
 }
 
-/// The lowest sixteen bits of the sequence number, so that those under way at once keep out of one another's place, shifted by
-/// publisher. Any text has a place.
+/// A text's place among [`ENTRIES`]: the lowest bits of the sequence number, so that those under way at once keep out of one
+/// another's place, shifted by publisher. Any text has a place.
 #[inline(always)]
-fn place(text: &[u8; STAMP_LEN]) -> usize {
+#[must_use]
+pub fn place(text: &[u8; STAMP_LEN]) -> usize {
     let word = |at: usize| u32::from_be_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]);
     let seq = word(22);
     let nibbles = (seq & 0x0f0f_0f0f) + 9 * ((seq >> 6) & 0x0101_0101);

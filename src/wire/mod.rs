@@ -11,3 +11,4 @@ pub mod memo;
 pub mod payload;
 pub mod reader;
 pub mod stamp;
+pub mod violation;

@@ -116,9 +116,10 @@ pub fn find(memo: &mut Memo, message: &[u8], sent_text: bool, run: RunId, mut on
     }
 }
 
-/// Where the next stamp's magic stands.
+/// Where the first stamp's magic stands.
 #[inline]
-fn magic(bytes: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn magic(bytes: &[u8]) -> Option<usize> {
     // Built once: building it costs five times as much as looking through a message.
     static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(&MAGIC));
     if bytes.len() < MAGIC.len() { None } else { FINDER.find(bytes) }

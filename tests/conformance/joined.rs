@@ -54,7 +54,7 @@ async fn client(stream: tokio::net::TcpStream, me: SocketAddr, manners: Manners,
                     (None, Some(_), _) if manners == Manners::Refuses => vec![json!({ "error": "the room is full" })],
                     (None, Some(name), _) => {
                         joined = Some(name.to_owned());
-                        vec![json!({ "presence": me.to_string() }), json!({ "joined": true }), json!({ "ping": 1 })]
+                        vec![json!({ "presence": me.to_string() }), json!({ "joined": name }), json!({ "ping": 1 })]
                     }
                     (Some(name), _, Some(said)) => {
                         let said = if manners == Manners::Scrambles { said.replace('e', "a") } else { said.to_owned() };
@@ -74,7 +74,7 @@ async fn client(stream: tokio::net::TcpStream, me: SocketAddr, manners: Manners,
                 let Ok((from, name, text)) = said else { continue };
                 let mine = from == me && manners == Manners::Others;
                 if joined.as_deref() == Some(name.as_str()) && !mine {
-                    let copy = json!({ "text": text, "by": from.to_string() });
+                    let copy = json!({ "text": text, "by": from.to_string(), "room": name });
                     if socket.send(Message::text(copy.to_string())).await.is_err() {
                         return;
                     }
@@ -90,7 +90,7 @@ async fn client(stream: tokio::net::TcpStream, me: SocketAddr, manners: Manners,
 pub(crate) const SCENARIO: &str = r#"
 script = [
   { send = '{"join":"{room}"}' },
-  { expect = { json = { joined = true } }, within = "2s" },
+  { expect = { json = { joined = "{room}" } }, within = "2s" },
 ]
 reply = [{ when = { json = { ping = 1 } }, send = '{"pong":1}' }]
 ignore = [{ contains = '"presence"' }]
@@ -103,5 +103,5 @@ count = 2
 
 [dialect]
 publish = '{"say":"{stamp}"}'
-match = { contains = '"text"' }
+match = { json = { room = "{room}" } }
 "#;

@@ -7,8 +7,12 @@ mod herd;
 mod on_the_way;
 mod outcomes;
 mod outputs;
+mod own;
+mod peer;
 mod restart;
+mod scripts;
 mod served;
+mod sockets;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

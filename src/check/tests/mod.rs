@@ -48,7 +48,7 @@ fn with_pong(mut scenario: Scenario) -> Scenario {
     scenario.checks.pong = Some(PongCheck {
         every: Span::from_secs(1),
         within: Span::from_millis(500),
-        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Contains("pong".into()) }),
+        application: Some(ApplicationPing { send: Body::Text(Template::literal("ping")), expect: Matcher::Contains("pong".into()).into() }),
         protocol: true,
     });
     scenario
@@ -56,7 +56,7 @@ fn with_pong(mut scenario: Scenario) -> Scenario {
 
 fn with_heartbeat(mut scenario: Scenario) -> Scenario {
     scenario.checks.heartbeat = Some(HeartbeatCheck {
-        beat: Beat::Message(Matcher::Contains("ping".into())),
+        beat: Beat::Message(Matcher::Contains("ping".into()).into()),
         every: Span::from_secs(1),
         first: FirstBeat::Period,
         tolerance: Span::from_millis(100),

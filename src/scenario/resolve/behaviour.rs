@@ -7,8 +7,8 @@ use super::super::schema::session::{HttpTable, ReplyTable, RoomsTyped, StepTable
 use super::super::schema::{self};
 use super::super::template::{Names, Template};
 use super::super::typed::{Reader, Spot};
-use super::checks::matcher;
 use super::language::{captures, named, send, template, text_body};
+use super::matcher::matcher;
 use super::value;
 use crate::base::Span;
 
@@ -37,11 +37,14 @@ pub(super) fn behaviour(document: &schema::Document, group: &schema::Clients, na
         // Captured by the script, or out of the very message that is answered.
         let with_own: Vec<usize> = known.iter().copied().chain(answer.captures.iter().map(|c| c.slot)).collect();
         needs(answer.send.templates(), &with_own, &spot.at, names, r);
+        needs(answer.when.templates(), &known, spot.when.as_ref().map_or(&spot.at, |when| &when.at), names, r);
         replies.push(answer);
     }
     let mut ignore = Vec::new();
     for spot in document.ignore.iter().chain(&group.ignore).flat_map(|list| &list.value) {
-        ignore.push(matcher(&spot.value.0, &spot.at, false, r)?);
+        let rule = matcher(&spot.value.0, &spot.at, false, names, r)?;
+        needs(rule.templates(), &known, &spot.at, names, r);
+        ignore.push(rule);
     }
     Some(Behaviour { script: steps, on_close: last_words, replies, ignore })
 }
@@ -64,7 +67,7 @@ fn step(spot: &Spot<StepTable>, names: &Names, r: &mut Reader) -> Option<ScriptS
     }
     if let Some(expect) = &spot.expect {
         let timed = if let schema::Match::Table(table) = &expect.value { value(&table.within) } else { None };
-        let matches = matcher(expect, &expect.at, true, r)?;
+        let matches = matcher(expect, &expect.at, true, names, r)?;
         return Some(ScriptStep::Expect { matches, within: timed.unwrap_or(within), captures });
     }
     if let Some(wait) = &spot.wait {
@@ -117,7 +120,7 @@ pub(super) fn http_url(spot: &Spot<String>, names: &Names, r: &mut Reader) -> Op
 
 fn reply(spot: &Spot<ReplyTable>, names: &Names, r: &mut Reader) -> Option<Reply> {
     let when = match (&spot.when, &spot.every) {
-        (Some(when), None) => Trigger::Message(matcher(when, &when.at, false, r)?),
+        (Some(when), None) => Trigger::Message(matcher(when, &when.at, false, names, r)?),
         (None, Some(every)) if every.is_zero() => {
             r.fail(&every.at, "a message every 0s", "write how often, such as \"30s\"");
             return None;
@@ -148,7 +151,10 @@ fn captured_before(step: &ScriptStep, known: &mut Vec<usize>, at: &At, names: &N
             needs(templates, known, at, names, r);
             known.extend(http.captures.iter().map(|c| c.slot));
         }
-        ScriptStep::Expect { captures, .. } => known.extend(captures.iter().map(|c| c.slot)),
+        ScriptStep::Expect { matches, captures, .. } => {
+            needs(matches.templates(), known, at, names, r);
+            known.extend(captures.iter().map(|c| c.slot));
+        }
         ScriptStep::Wait(_) => {}
     }
 }
@@ -182,15 +188,22 @@ pub(super) fn dialect(document: &schema::Document, names: &Names, r: &mut Reader
         None => carried.flatten().unwrap_or_default(),
     };
     let matches = match &typed.r#match {
-        Some(spot) => Some(matcher(spot, &spot.at, false, r)?),
+        Some(spot) => Some(matcher(spot, &spot.at, false, names, r)?),
         None => None,
     };
     let ack = match &typed.ack {
-        Some(spot) => Some(matcher(spot, &spot.at, false, r)?),
+        Some(spot) => Some(matcher(spot, &spot.at, false, names, r)?),
         None => None,
     };
     if let (Some(spot), true) = (&typed.ack, ack.is_some() && ack == matches) {
         r.fail(&spot.at, "the dialect is ambiguous: `ack` and `match` match the same messages", "make them differ: nothing could be both");
+        return None;
+    }
+    if let (Some(spot), Some(ack), Some(matches)) = (&typed.ack, &ack, &matches)
+        && ack.surely_matches_all_of(matches)
+    {
+        let what = "the dialect is ambiguous: whatever matches `match` matches `ack` too, and nothing would be a copy";
+        r.fail(&spot.at, what, "say more in `ack`: what an acknowledgement has and a copy has not");
         return None;
     }
     if let Some(split) = typed.split.as_ref().filter(|s| s.is_empty()) {

@@ -1,14 +1,15 @@
-//! `[checks]`, and matchers wherever they stand.
+//! `[checks]`.
 
 use super::super::error::At;
 use super::super::model::{
     ApplicationPing, Beat, Checks, ClientGroup, ConnectCheck, DeliveryCheck, DisruptionChecks, FirstBeat, HeartbeatCheck, InstrumentCheck,
-    LatencyLimit, Matcher, Metric, OrderScope, Phases, PongCheck, Publish, Via,
+    LatencyLimit, Metric, OrderScope, Phases, PongCheck, Publish, Via,
 };
 use super::super::schema;
 use super::super::template::Names;
 use super::super::typed::{Reader, Spot, Toggle};
-use super::language::{json, pattern, send};
+use super::language::send;
+use super::matcher::matcher;
 use super::{delivery_limit, feed, value};
 use crate::base::Span;
 
@@ -29,13 +30,13 @@ pub(super) fn resolve(
     if let (true, Some(spot)) = (feeds, typed.integrity.as_ref().filter(|i| i.value)) {
         feed::no_integrity(&spot.at, r);
     }
-    let looks = looks(document, r)?;
+    let looks = looks(document, names, r)?;
     let pong = match &typed.pong {
         Some(Spot { value: Toggle::On(table), at }) => Some(pong(document, table, at, names, r)?),
         _ => None,
     };
     let heartbeat = match &typed.heartbeat {
-        Some(Spot { value: Toggle::On(table), at }) => Some(heartbeat(document, table, at, phases, r)?),
+        Some(Spot { value: Toggle::On(table), at }) => Some(heartbeat(document, table, at, phases, names, r)?),
         _ => None,
     };
     let order = match &typed.order {
@@ -78,10 +79,10 @@ fn asked(spot: &Option<Spot<bool>>, sensible: bool, why_not: &str, r: &mut Reade
 }
 
 /// How the server's heartbeat looks by `[heartbeat]`.
-fn looks(document: &schema::Document, r: &mut Reader) -> Option<Option<Beat>> {
+fn looks(document: &schema::Document, names: &Names, r: &mut Reader) -> Option<Option<Beat>> {
     let Some(table) = &document.heartbeat else { return Some(None) };
     match (&table.expect, value(&table.protocol).unwrap_or(false)) {
-        (Some(expect), false) => matcher(expect, &expect.at, false, r).map(|m| Some(Beat::Message(m))),
+        (Some(expect), false) => matcher(expect, &expect.at, false, names, r).map(|m| Some(Beat::Message(m))),
         (None, true) => Some(Some(Beat::ProtocolPing)),
         _ => {
             r.fail(&table.at, "what is a beat?", "write `expect = …`, or `protocol = true` for protocol pings");
@@ -180,7 +181,7 @@ fn pong(document: &schema::Document, typed: &schema::Pong, at: &At, names: &Name
     let application = match (ping_send, ping_expect) {
         (Some(body), Some(expect)) => {
             let body = send(&body.value, &body.at, false, names, r)?;
-            Some(ApplicationPing { send: body, expect: matcher(expect, &expect.at, false, r)? })
+            Some(ApplicationPing { send: body, expect: matcher(expect, &expect.at, false, names, r)? })
         }
         (None, None) => None,
         (Some(send), None) => {
@@ -199,7 +200,14 @@ fn pong(document: &schema::Document, typed: &schema::Pong, at: &At, names: &Name
     Some(PongCheck { every, within, application, protocol })
 }
 
-fn heartbeat(document: &schema::Document, typed: &schema::Heartbeat, at: &At, phases: &Phases, r: &mut Reader) -> Option<HeartbeatCheck> {
+fn heartbeat(
+    document: &schema::Document,
+    typed: &schema::Heartbeat,
+    at: &At,
+    phases: &Phases,
+    names: &Names,
+    r: &mut Reader,
+) -> Option<HeartbeatCheck> {
     let shared = document.heartbeat.as_ref();
     let Some(every) = typed.every.as_ref().or(shared.and_then(|s| s.every.as_ref())) else {
         r.fail(at, "how often does the heart beat?", "write `every = \"5s\"`");
@@ -210,10 +218,10 @@ fn heartbeat(document: &schema::Document, typed: &schema::Heartbeat, at: &At, ph
         return None;
     }
     let own = typed.expect.is_some() || typed.protocol.is_some();
-    let looks = if own { None } else { looks(document, r)? };
+    let looks = if own { None } else { looks(document, names, r)? };
     let beat = match (looks, &typed.expect, value(&typed.protocol).unwrap_or(false)) {
         (Some(beat), ..) => beat,
-        (_, Some(expect), false) => Beat::Message(matcher(expect, &expect.at, false, r)?),
+        (_, Some(expect), false) => Beat::Message(matcher(expect, &expect.at, false, names, r)?),
         (_, None, true) => Beat::ProtocolPing,
         (_, Some(expect), true) => {
             r.fail(&expect.at, "a beat is a message or a protocol ping, not both", "leave out `expect` or `protocol`");
@@ -259,42 +267,4 @@ fn instrument(typed: &schema::Checks, r: &mut Reader) -> InstrumentCheck {
         max_late_share: table.max_late_share.as_ref().map_or(0.05, |s| s.value.0),
         max_loop_lag: value(&table.max_loop_lag).unwrap_or(Span::from_millis(250)),
     }
-}
-
-/// A matcher as meant. `timed`: whether a time limit makes sense here (greetings).
-pub(super) fn matcher(typed: &schema::Match, at: &At, timed: bool, r: &mut Reader) -> Option<Matcher> {
-    let table = match typed {
-        schema::Match::Text(text) => return some_text(text, at, r).map(Matcher::Exact),
-        schema::Match::Table(table) => table,
-    };
-    if let (Some(within), false) = (&table.within, timed) {
-        r.fail(&within.at, "a time limit does not belong to this matcher", "write `within` beside `expect`");
-        return None;
-    }
-    let kinds = [table.exact.is_some(), table.contains.is_some(), table.prefix.is_some(), table.regex.is_some(), table.json.is_some()];
-    if kinds.iter().filter(|given| **given).count() != 1 {
-        r.fail(at, "a matcher is of one kind", "exactly one of: exact, contains, prefix, regex, json");
-        return None;
-    }
-    if let Some(text) = &table.exact {
-        return Some(Matcher::Exact(text.value.clone()));
-    }
-    if let Some(text) = &table.contains {
-        return some_text(text, &text.at, r).map(Matcher::Contains);
-    }
-    if let Some(text) = &table.prefix {
-        return some_text(text, &text.at, r).map(Matcher::Prefix);
-    }
-    if let Some(text) = &table.regex {
-        return pattern(text, r).map(Matcher::Regex);
-    }
-    json(table.json.as_ref()?, r).map(Matcher::Json)
-}
-
-fn some_text(text: &str, at: &At, r: &mut Reader) -> Option<String> {
-    if text.is_empty() {
-        r.fail(at, "an empty text matches nothing in particular", "write the text meant; for an empty message { exact = \"\" }");
-        return None;
-    }
-    Some(text.into())
 }

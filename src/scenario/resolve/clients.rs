@@ -1,13 +1,14 @@
 //! `[target]` and `[clients]`.
 
 use super::super::error::At;
-use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template};
+use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template, unix_socket};
 use super::super::schema;
 use super::super::schema::session::{AuthTable, ConnectionKeys};
 use super::super::template::Names;
 use super::super::typed::{Named, Reader, Spot};
 use super::language::{named, template};
-use super::{behaviour, checks, value};
+use super::matcher::matcher;
+use super::{behaviour, value};
 use crate::base::{Rate, Span};
 
 /// How long to wait for a greeting that is expected.
@@ -82,7 +83,7 @@ fn group(
     }
     let greeting = match &typed.greeting {
         None => Some(Greeting::Any),
-        Some(spot) => greeting(spot, r),
+        Some(spot) => greeting(spot, names, r),
     };
     let connection = connection(typed, keys, names, r);
     let behaviour = behaviour::behaviour(document, typed, names, r);
@@ -228,7 +229,7 @@ fn handshake_needs(connection: &Connection, behaviour: &Behaviour, typed: &Spot<
     }
 }
 
-fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {
+fn greeting(spot: &Spot<schema::Greeting>, names: &Names, r: &mut Reader) -> Option<Greeting> {
     match &spot.value {
         schema::Greeting::Nothing => Some(Greeting::None),
         schema::Greeting::Match(matched) => {
@@ -236,7 +237,8 @@ fn greeting(spot: &Spot<schema::Greeting>, r: &mut Reader) -> Option<Greeting> {
                 schema::Match::Table(table) => value(&table.within),
                 schema::Match::Text(_) => None,
             };
-            let matches = checks::matcher(matched, &spot.at, true, r)?;
+            let matches = matcher(matched, &spot.at, true, names, r)?;
+            behaviour::needs(matches.templates(), &[], &spot.at, names, r);
             Some(Greeting::Expected { matches, within: within.unwrap_or(GREETING_WITHIN) })
         }
     }
@@ -292,6 +294,11 @@ fn url(spot: &Spot<String>, r: &mut Reader) -> Option<String> {
 /// Why a text cannot be a target, and what to write instead. RFC 6455 section 3: scheme ws or wss, a host, no fragment.
 fn target_url(text: &str) -> Result<(), (String, String)> {
     let no = |what: String, help: &str| Err((what, help.to_owned()));
+    match unix_socket(text) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(reason)) => return no(format!("`{text}` names no Unix socket: {reason}"), "write `ws+unix:///run/app.sock:/path`"),
+        None => {}
+    }
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     match scheme.to_ascii_lowercase().as_str() {
         "ws" | "wss" => {}

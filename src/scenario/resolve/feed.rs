@@ -3,9 +3,11 @@
 use super::super::error::At;
 use super::super::model::{ClientGroup, Dialect, Feed, FeedCheck, Metric, Target};
 use super::super::schema;
+use super::super::template::Names;
 use super::super::typed::{Reader, Spot};
-use super::checks::{matcher, tolerance};
+use super::checks::tolerance;
 use super::language::extract;
+use super::matcher::matcher;
 use super::value;
 use crate::base::Span;
 
@@ -18,6 +20,7 @@ pub(super) fn resolve(
     typed: &Spot<schema::Publish>,
     dialect: &mut Dialect,
     groups: &[ClientGroup],
+    names: &Names,
     r: &mut Reader,
 ) -> Option<Feed> {
     ours(typed, r)?;
@@ -30,7 +33,7 @@ pub(super) fn resolve(
             r.fail(&other.at, "[publish] already says which messages are broadcasts", "leave one `match` out");
             return None;
         }
-        dialect.matches = Some(matcher(&spot.value, &spot.at, false, r)?);
+        dialect.matches = Some(matcher(&spot.value, &spot.at, false, names, r)?);
     }
     match groups.iter().filter(|g| g.receives).map(|g| u64::from(g.count)).sum() {
         0 => {

@@ -1,4 +1,4 @@
-//! Templates, messages, captures and matchers wherever they stand, and the names they may use.
+//! Templates, messages and captures wherever they stand, and the names they may use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +9,9 @@ use super::super::error::At;
 use super::super::feeder::Rows;
 use super::super::matcher::Pattern;
 use super::super::model::{Compute, Variable};
-use super::super::node::Kind;
 use super::super::schema::session::{ExtractTable, ExtractTyped, PieceTyped, SendTyped, TextBody, VarTyped};
 use super::super::schema::{self};
-use super::super::template::{BUILT_IN, Computation, Definition, Names, Template};
+use super::super::template::{BUILT_IN, Computation, Definition, Names, Template, TemplateError};
 use super::super::typed::{Any, Named, Reader, Spot};
 
 /// Every name a template of this document may use, and the `[vars]` as meant.
@@ -122,8 +121,13 @@ pub(super) fn template(spot: &Spot<String>, names: &Names, r: &mut Reader) -> Op
 }
 
 pub(super) fn template_at(text: &str, at: &At, names: &Names, r: &mut Reader) -> Option<Template> {
-    match Template::parse(text, names) {
-        Ok(template) => Some(template),
+    believed(Template::parse(text, names), at, r)
+}
+
+/// What was read, or a note of what is wrong where it stands.
+pub(super) fn believed<T>(read: Result<T, TemplateError>, at: &At, r: &mut Reader) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
         Err(error) => {
             let at = r.within(at, &error.piece);
             r.fail(&at, error.what, error.help);
@@ -270,12 +274,16 @@ fn json_pointer(pointer: &str, at: &At, r: &mut Reader) -> Option<Extract> {
 
 /// A regular expression.
 pub(super) fn pattern(text: &Spot<String>, r: &mut Reader) -> Option<Pattern> {
+    pattern_at(text, &text.at, r)
+}
+
+pub(super) fn pattern_at(text: &str, at: &At, r: &mut Reader) -> Option<Pattern> {
     match Pattern::new(text) {
         Ok(pattern) => Some(pattern),
         Err(error) => {
             let message = error.to_string();
             let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            r.fail(&text.at, format!("not a regular expression: {reason}"), "backslashes need 'single quotes' in TOML");
+            r.fail(at, format!("not a regular expression: {reason}"), "backslashes need 'single quotes' in TOML");
             None
         }
     }
@@ -291,24 +299,6 @@ pub(super) fn captures(table: Option<&Spot<Named<ExtractTyped>>>, names: &Names,
             Some(Capture { name: name.clone(), slot, from: extract(&spot.value, &spot.at, r)? })
         })
         .collect()
-}
-
-/// JSON as a TOML value, or as JSON in a text.
-pub(super) fn json(spot: &Spot<Any>, r: &mut Reader) -> Option<serde_json::Value> {
-    match &spot.value.0.kind {
-        Kind::Text(text) => match serde_json::from_str(text) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                r.fail(
-                    &spot.at,
-                    format!("not JSON: {error}"),
-                    "write a table such as { type = 0 }, or JSON in single quotes: '{\"type\":0}'",
-                );
-                None
-            }
-        },
-        _ => Some(spot.value.0.to_json()),
-    }
 }
 
 /// The environment variables a document's templates name, by template.

@@ -27,7 +27,7 @@ pub(super) fn resolve(
         return Some((None, None));
     }
     if via == "server" {
-        return feed::resolve(document, typed, dialect, groups, r).map(|feed| (None, Some(feed)));
+        return feed::resolve(document, typed, dialect, groups, names, r).map(|feed| (None, Some(feed)));
     }
     if feed::none(typed, r).is_some() {
         return None;

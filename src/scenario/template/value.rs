@@ -70,6 +70,15 @@ impl Var {
         }
     }
 
+    /// Whether only publications have it.
+    pub(super) fn is_of_publication(&self) -> bool {
+        match self {
+            Self::Seq | Self::Stamp | Self::StampLen | Self::Body => true,
+            Self::Defined(definition) => definition.of.of_publication(),
+            _ => false,
+        }
+    }
+
     pub(super) fn value(&self, vars: &Vars<'_>) -> Result<Vec<u8>, MissingValue> {
         let missing = |what: String| Err(MissingValue(what));
         Ok(match self {

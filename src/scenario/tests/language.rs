@@ -35,6 +35,20 @@ fn every_fault_of_the_language_is_found_and_named() {
         ("ignore = [{ when = {} }]", "ignore[0]", "of one kind"),
         ("dialect = { publish = \"hello\" }", "dialect.publish", "no {stamp} in it"),
         ("dialect = { match = \"a\", ack = \"a\" }", "dialect.ack", "ambiguous"),
+        ("dialect = { match = \"{room}\", ack = \"{room}\" }", "dialect.ack", "ambiguous"),
+        (
+            "dialect = { match = { json = { op = \"say\", n = { m = 1 } } }, ack = { json = { n = {} } } }",
+            "dialect.ack",
+            "nothing would be a copy",
+        ),
+        ("dialect = { match = { prefix = \"MSG 1\" }, ack = { prefix = \"MSG\" } }", "dialect.ack", "nothing would be a copy"),
+        ("dialect = { match = { contains = \"said\" }, ack = { contains = \"ai\" } }", "dialect.ack", "nothing would be a copy"),
+        ("dialect = { match = \"aaa\", ack = { regex = \"^a+$\" } }", "dialect.ack", "nothing would be a copy"),
+        (
+            "heartbeat = { expect = \"{room}\", every = \"1s\" }\nping = { send = \"x\", expect = \"{room}\" }\nchecks = { pong = true, heartbeat = true }",
+            "ping.expect",
+            "look alike",
+        ),
         ("dialect = { split = \"\" }", "dialect.split", "separates nothing"),
         ("dialect = { publish = { hex = \"00\" } }", "dialect.publish", "no {stamp} in it"),
         ("rooms = 0", "rooms", "zero rooms"),
@@ -88,6 +102,20 @@ fn every_fault_of_the_language_is_found_and_named() {
         let error = parse(&format!("{text}\n[clients]\ncount = 2\n"), "t.toml").expect_err(text);
         assert_eq!(error.problems[0].key, key, "{error}");
         assert!(error.to_string().contains(words), "{words:?} is not in\n{error}");
+    }
+}
+
+/// An acknowledgement may be a kind of what matches; only the other way round nothing is left.
+#[test]
+fn an_acknowledgement_that_says_more_than_a_copy_is_not_ambiguous() {
+    for dialect in [
+        "match = { json = { op = \"say\" } }, ack = { json = { op = \"say\", own = true } }",
+        "match = { prefix = \"MSG\" }, ack = { prefix = \"MSG 1\" }",
+        "match = { contains = \"ai\" }, ack = { contains = \"said\" }",
+        "match = { regex = \"a\" }, ack = { contains = \"a\" }",
+        "match = { json = { room = \"{room}\" } }, ack = { json = { room = \"{room}\", ack = true } }",
+    ] {
+        parse(&format!("dialect = {{ {dialect} }}\n[clients]\ncount = 2\n"), "t.toml").unwrap_or_else(|e| panic!("{dialect}: {e}"));
     }
 }
 
@@ -153,6 +181,10 @@ fn what_is_missing_around_a_scenario_is_found_before_it_runs() {
         ("[feeder]\nfile = \"none.csv\"\n[clients]\ncount = 1\n", "cannot be used: no such file"),
         ("[feeder]\nfile = \"users.csv\"\norder = \"sequential\"\n[clients]\ncount = 3\n", "has 2 rows for 3 clients"),
         ("[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\nheaders = { A = \"{usr}\" }\n", "did you mean {user}"),
+        ("[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\ngreeting = \"hi {usr}\"\n", "t.toml:5:16\n"),
+        ("ignore = [{ json = { t = \"{env.NOPE}\" } }]\n[clients]\ncount = 1\n", "t.toml:1:27\n"),
+        ("[dialect]\nmatch = \"{env.NOPE}\"\n[clients]\ncount = 1\n", "the environment has no NOPE"),
+        ("[feeder]\nfile = \"users.csv\"\norder = \"sequential\"\n[clients]\ncount = 3\n", "t.toml:2:8\n"),
         ("rooms = { column = \"plaza\" }\n[feeder]\nfile = \"users.csv\"\n[clients]\ncount = 1\n", "no column `plaza`"),
     ] {
         let error = around(text).expect_err(text);

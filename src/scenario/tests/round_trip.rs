@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::model::*;
 use super::super::parse;
+use super::super::shape::{Read, Shape};
 use super::super::template::Names;
 use super::EXAMPLE;
 use crate::base::{ByteSize, Rate, Span};
@@ -37,14 +38,46 @@ fn jsons() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-fn matchers() -> impl Strategy<Value = Matcher> {
+/// Texts that look like variables, and are none.
+fn braced() -> impl Strategy<Value = String> {
     prop_oneof![
-        texts().prop_map(Matcher::Exact),
-        texts().prop_map(Matcher::Contains),
-        texts().prop_map(Matcher::Prefix),
-        texts().prop_map(|t| Matcher::Regex(Pattern::new(&regex::escape(&t)).expect("escaped"))),
-        jsons().prop_map(Matcher::Json),
+        texts(),
+        prop::collection::vec(prop::sample::select(vec!["{room}", "{", "}", "{{", "x", "{a|b}", "{é}"]), 1..5)
+            .prop_map(|parts| parts.concat())
     ]
+}
+
+fn matchers() -> BoxedStrategy<Wanted> {
+    let classes = prop::sample::select(vec!["[{room}]", "\\p{Greek}+", "a{2,3}", "\\{room\\}", "[^]{a}]", "\\x{2764}"]);
+    let fixed = prop_oneof![
+        braced().prop_map(Matcher::Exact),
+        braced().prop_map(Matcher::Contains),
+        braced().prop_map(Matcher::Prefix),
+        braced().prop_map(|t| Matcher::Regex(Pattern::new(&regex::escape(&t)).expect("escaped"))),
+        classes.prop_map(|t| Matcher::Regex(Pattern::new(t).expect("a pattern"))),
+        jsons().prop_map(Matcher::Json),
+        (braced(), braced()).prop_map(|(key, value)| Matcher::Json(serde_json::json!({ key: [value] }))),
+    ];
+    let varying = (braced(), prop::sample::select(vec!["{client.id}", "{room|json}", "{env.TOKEN}"]), braced(), 0..5).prop_map(
+        |(before, variable, after, kind)| {
+            let text = format!("{}<{variable}>{}", Template::escape(&before, false), Template::escape(&after, false));
+            let template = |pattern| Template::parse_fixed(&text, &Names::default(), pattern).expect("escaped");
+            Wanted::WithVariables(match kind {
+                0 => Varying::Exact(template(false)),
+                1 => Varying::Contains(template(false)),
+                2 => Varying::Prefix(template(false)),
+                3 => {
+                    let text = format!("{}<{variable}>{}", regex::escape(&before), regex::escape(&after));
+                    Varying::Regex(Template::parse_fixed(&text, &Names::default(), true).expect("escaped"))
+                }
+                _ => match Shape::read(serde_json::json!({ "a": [1, { &text: &text }] }), &Names::default()) {
+                    Ok(Read::Varying(shape)) => Varying::Json(shape),
+                    other => panic!("it varies: {other:?}"),
+                },
+            })
+        },
+    );
+    prop_oneof![3 => fixed.prop_map(Wanted::Fixed), 1 => varying].boxed()
 }
 
 fn groups() -> impl Strategy<Value = ClientGroup> {
@@ -192,7 +225,8 @@ fn dialects() -> impl Strategy<Value = Dialect> {
         receive,
     )
         .prop_filter_map("not ambiguous", |(publish, carrier, matches, ack, split, receive)| {
-            (ack.is_none() || ack != matches).then_some(Dialect { publish, carrier, matches, ack, split, receive })
+            let ambiguous = ack.as_ref().zip(matches.as_ref()).is_some_and(|(ack, matches)| ack.surely_matches_all_of(matches));
+            (!ambiguous).then_some(Dialect { publish, carrier, matches, ack, split, receive })
         })
 }
 
@@ -252,13 +286,16 @@ fn checks() -> impl Strategy<Value = Checks> {
         limits
     });
     let bools = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(spans()));
-    (bools, order, limits, prop::option::of(pong), prop::option::of(heartbeat), connect, (spans(), share(), spans())).prop_map(
+    let beating = (prop::option::of(pong), prop::option::of(heartbeat)).prop_filter("they look alike", |(pong, heartbeat)| {
+        let expected = pong.as_ref().and_then(|p| p.application.as_ref()).map(|ping| Beat::Message(ping.expect.clone()));
+        expected.is_none() || expected != heartbeat.as_ref().map(|h| h.beat.clone())
+    });
+    (bools, order, limits, beating, connect, (spans(), share(), spans())).prop_map(
         |(
             (duplicate, integrity, stray, survival, within),
             order,
             latency,
-            pong,
-            heartbeat,
+            (pong, heartbeat),
             connect,
             (late_send, max_late_share, max_loop_lag),
         )| Checks {
