@@ -74,6 +74,7 @@ impl Talk {
     }
 
     /// The connection's own matchers, if any have variables.
+    #[inline]
     pub(super) fn own(&self) -> Option<Rc<OwnMatchers>> {
         self.own.clone()
     }
