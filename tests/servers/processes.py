@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
-LIVE, GIVEN, LOCK = set(), set(), threading.Lock()
+# The lock is held again by a signal that comes while its own thread holds it.
+LIVE, GIVEN, LOCK = set(), set(), threading.RLock()
 # Where Linux begins to take ports for outgoing connections when it does not say.
 EPHEMERAL = 32_768
 
@@ -31,9 +33,9 @@ def running(command, log, cwd=None, env=None):
         end(process)
 
 
-def said(command, limit_s):
+def said(command, limit_s, **more):
     """Runs a program to its end: its exit code, its standard output and its standard error."""
-    process = begin(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = begin(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
     try:
         out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -65,12 +67,14 @@ def end(process):
 def end_all():
     """Ends whatever is still running; nothing can be started any more."""
     LOCK.acquire()  # and never released: a thread that wants to start something waits until the driver is gone
-    for process in LIVE:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for process in LIVE:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+    for sign, limit_s in ((signal.SIGTERM, 3), (signal.SIGKILL, 5)):
+        for process in LIVE:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+        deadline = time.monotonic() + limit_s
+        for process in LIVE:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, deadline - time.monotonic()))
 
 
 def free_port():
