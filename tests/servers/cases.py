@@ -1,7 +1,7 @@
 """What is run against what, and what must come of it: a table, a row a case.
 
 A row without `finds` must pass every check. A row with `finds` seeds one mistake, and must come out as exactly that finding;
-where copies were lost or leaked, with as many as were.
+where copies were lost, leaked or doubled, with as many as were.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Case:
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
     leaver: int = 0  # a client that closes badly once it has received so many messages
     meddled: str | None = None  # spoilt on the wire by meddler.py in this way
-    counted: str | None = None  # as many copies must be found `lost`, or to be a `leak`, as were seeded
+    counted: str | None = None  # as many copies must be found of this mistake as were seeded
     shared: bool = False  # slow to start, and spoilt on the wire only: one serves all the cases that are started the same way
     ready: str | None = LISTENING  # what it prints when it listens; None: nothing, so it is asked
     needs: tuple = ()  # Debian servers
@@ -92,9 +92,9 @@ REAL = [
 ]
 
 
-# What finds a seeded mistake, and whether copies are counted: as many must be found as were lost or leaked.
-FINDS = {"lost": "delivery", "leak": "stray", "heartbeat": "heartbeat", "ping": "pong"}
-COUNTED = ("lost", "leak")
+# What finds a seeded mistake, and whether copies are counted: as many must be found as were seeded.
+FINDS = {"lost": "delivery", "leak": "stray", "double": "duplicate", "heartbeat": "heartbeat", "ping": "pong"}
+COUNTED = ("lost", "leak", "double")
 
 
 def proved(name, start, scenario, path, *mistakes, on_wire=(), **more):
@@ -136,7 +136,7 @@ FAMILIES = [
     *proved("aiohttp", python("aiohttp/relay.py"), RELAY, "/ws/lobby", "lost"),
     *proved("aiohttp, idle", python("aiohttp/relay.py"), IDLE, "/ws/lobby", "heartbeat"),
     *proved("aiohttp, rooms", python("aiohttp/relay.py"), "presets/aiohttp-rooms.toml", "", "leak"),
-    *proved("nginx nchan", shell("nchan"), BEATING, "/ws/lobby", on_wire=("lost", "heartbeat"), **NGINX),
+    *proved("nginx nchan", shell("nchan"), BEATING, "/ws/lobby", on_wire=("lost", "heartbeat", "double"), **NGINX),
     *proved("nginx nchan, rooms", shell("nchan"), "presets/nchan-rooms.toml", "", on_wire=("leak",), env={"ROOM": r"id=[\w-]+-(\d)"}, **NGINX),
     # SockJS's raw WebSocket has no heartbeat; its framed one has, and puts it off when it sends something else.
     *proved("sockjs, raw", node("sockjs/chat.mjs"), RELAY, "/chat/lobby/websocket", "lost"),

@@ -11,7 +11,7 @@ Bytes pass untouched. Frames from the server are told apart, and by MISTAKE
              one, until LEAKS frames have been
   double     every tenth frame that carries a copy is sent twice
 A client's room is what the regular expression ROOM finds first in the request's first line, else in what the client sends.
-Each copy lost or leaked is told: `seeded MISTAKE COPIES`.
+Each copy lost, leaked or doubled is told: `seeded MISTAKE COPIES`.
 Python standard library only.
 """
 
@@ -102,6 +102,7 @@ class Meddler:
             told("lost", payload)
             return []
         if self.mistake == "double":
+            told("double", payload)
             return [writer, writer]
         return [*self.elsewhere(writer, payload), writer]
 
