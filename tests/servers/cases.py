@@ -1,12 +1,15 @@
 """What is run against what, and what must come of it: a table, a row a case.
 
-A row without `finds` must pass every check. A row with `finds` seeds one mistake, and must come out as exactly that finding.
+A row without `finds` must pass every check. A row with `finds` seeds one mistake, and must come out as exactly that finding;
+where copies were lost, leaked or doubled, with as many as were.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import install
 
+LISTENING = r"listening 127\.0\.0\.1:(?P<port>\d+)"
 FAST_BEAT = {"HEARTBEAT_MS": "1000"}
 
 
@@ -24,10 +27,16 @@ class Case:
     runs_before: int = 0  # runs that must pass against the same server first: its clients then come back
     leaver: int = 0  # a client that closes badly once it has received so many messages
     meddled: str | None = None  # spoilt on the wire by meddler.py in this way
-    ready: str | None = r"listening 127\.0\.0\.1:(?P<port>\d+)"
+    counted: str | None = None  # as many copies must be found of this mistake as were seeded
+    shared: bool = False  # slow to start, and spoilt on the wire only: one serves all the cases that are started the same way
+    ready: str | None = LISTENING  # what it prints when it listens; None: nothing, so it is asked
     needs: tuple = ()  # Debian servers
     wire: tuple = ()  # arguments of `wsbench conformance` instead of a scenario
     known: str = ""  # the file of deviations known there, in tests/conformance/
+
+    def says_port(self):
+        """Whether it takes any free port and says which; else it is given one."""
+        return self.ready == LISTENING
 
 
 def node(script):
@@ -48,6 +57,7 @@ def tungstenite():
     return [install.tungstenite_example(), "127.0.0.1:{port}"]
 
 
+@cache
 def shell(family):
     """A foreign server by its start script, which makes its settings from PORT in the directory it is run in."""
 
@@ -81,61 +91,28 @@ REAL = [
     mistake("closing-skips", "delivery", leaver=60),
 ]
 
-def family(name, start, path, **more):
-    """A family that relays as it is and pings at protocol level: honest, with a copy lost, with a dead heartbeat."""
-    honest = {"start": start, "scenario": "relay-protocol-heartbeat.toml", "path": path, **more}
-    return [Case(f"{name}: honest", **honest), *spoilt(name, honest)]
+
+# What finds a seeded mistake, and whether copies are counted: as many must be found as were seeded.
+FINDS = {"lost": "delivery", "leak": "stray", "double": "duplicate", "heartbeat": "heartbeat", "ping": "pong"}
+COUNTED = ("lost", "leak", "double")
 
 
-def spoilt(name, honest):
-    """By its own switch where the code is ours, else on the wire."""
-    for mistake, finds in (("lost", "delivery"), ("heartbeat", "heartbeat")):
-        if honest.get("ready", "ours") == "ours":
-            yield Case(f"{name}: {mistake}", **honest, env={"MISTAKE": mistake}, finds=finds)
+def proved(name, start, scenario, path, *mistakes, on_wire=(), **more):
+    """A server in one scenario: honest, and with one mistake at a time, by a switch of its own or `on_wire`, by meddler.py."""
+    more = {"start": start, "scenario": scenario, "path": path, **more}
+    yield Case(f"{name}: honest", **more)
+    for mistake in (*mistakes, *on_wire):
+        seeded = {**more, "finds": FINDS[mistake], "counted": mistake if mistake in COUNTED else None}
+        if mistake in on_wire:
+            # A missing answer to a ping is a missing beat: BEAT says how it looks.
+            seeded["meddled"] = "heartbeat" if mistake == "ping" else mistake
         else:
-            yield Case(f"{name}: {mistake}", **honest, meddled=mistake, finds=finds)
+            seeded["env"] = {**more.get("env", {}), "MISTAKE": mistake}
+        yield Case(f"{name}: {mistake}", **seeded)
 
-
-IDLE = "idle-protocol-heartbeat.toml"
-
-FAMILIES = [
-    *family("websockets", python("websockets/relay.py"), "/"),
-    # Any message from a client puts aiohttp's next ping off, so its beat is asked for where nobody publishes.
-    Case("aiohttp: honest", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby"),
-    Case("aiohttp: honest, idle", python("aiohttp/relay.py"), IDLE, "/ws/lobby"),
-    Case("aiohttp: lost", python("aiohttp/relay.py"), "relay.toml", "/ws/lobby", {"MISTAKE": "lost"}, "delivery"),
-    Case("aiohttp: heartbeat", python("aiohttp/relay.py"), IDLE, "/ws/lobby", {"MISTAKE": "heartbeat"}, "heartbeat"),
-    *family("nginx nchan", shell("nchan"), "/ws/lobby", ready=None, needs=("nginx",)),
-    # Its raw WebSocket, which has no heartbeat.
-    Case("sockjs: honest", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket"),
-    Case("sockjs: lost", node("sockjs/chat.mjs"), "relay.toml", "/chat/websocket", {"MISTAKE": "lost"}, "delivery"),
-]
 
 def gorilla():
     return [install.gorilla_chat()]
-
-
-def preset(name, start, scenario, path, beats=True, **more):
-    """A family by its preset: honest, with a copy lost, and with a dead heartbeat where it has one. Spoilt by its own switch."""
-    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, **more}
-    yield Case(f"{name}: honest", **own)
-    for mistake, finds in (("lost", "delivery"), ("heartbeat", "heartbeat")):
-        if mistake == "lost" or beats:
-            yield Case(f"{name}: {mistake}", **{**own, "env": {**own.get("env", {}), "MISTAKE": mistake}}, finds=finds)
-
-
-def preset_meddled(name, start, scenario, path, **more):
-    """The same for a server whose code is not ours: a copy is lost on the wire."""
-    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, "ready": None, **more}
-    yield Case(f"{name}: honest", **own)
-    yield Case(f"{name}: lost", **own, meddled="lost", finds="delivery")
-
-
-def leak(name, start, scenario, path, **more):
-    """A family in rooms: honest, and with every tenth message told to other rooms too."""
-    own = {"start": start, "scenario": f"presets/{scenario}.toml", "path": path, **more}
-    yield Case(f"{name}, rooms: honest", **own)
-    yield Case(f"{name}, rooms: leak", **own, env={"MISTAKE": "leak"}, finds="stray")
 
 
 def crossbar():
@@ -144,32 +121,84 @@ def crossbar():
     return ["env", f"CROSSBAR={program}", "bash", install.HERE / "crossbar/start"]
 
 
-SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
+RELAY = "relay.toml"
+BEATING, BEATING_ROOMS = "relay-protocol-heartbeat.toml", "relay-protocol-heartbeat-rooms.toml"
+IDLE = "idle-protocol-heartbeat.toml"
+NGINX = {"ready": None, "needs": ("nginx",)}
 
-PRESETS = [
-    *preset("socket.io", node("socketio/chat.mjs"), "socketio", SOCKETIO),
-    *preset("python-socketio", python("python-socketio/chat.py"), "socketio", SOCKETIO),
-    *preset("graphql-ws", node("graphql-ws/chat.mjs"), "graphql-ws", "/graphql"),
-    *preset_meddled("stomp-broker-js", node("stomp/broker.mjs"), "stomp", "/ws", ready=r"listening"),
-    *preset("aedes", node("aedes/broker.mjs"), "mqtt", "/mqtt", beats=False),
-    *preset_meddled("mosquitto", shell("mosquitto"), "mqtt", "/mqtt", needs=("mosquitto",)),
-    *preset_meddled("nats-server", shell("nats"), "nats", "/", needs=("nats-server",)),
-    *preset("action cable", shell("actioncable"), "actioncable", "/cable", env={"BEAT_S": "1"}, needs=("puma",), ready=None),
-    *preset("gorilla chat", gorilla, "gorilla", "/ws", needs=("go",)),
-    *preset("channels", python("channels/chat.py"), "channels", "/ws/chat/lobby/", beats=False),
-    Case("channels: honest, idle", python("channels/chat.py"), "presets/channels-idle.toml", "/ws/chat/lobby/"),
-    Case("channels: heartbeat", python("channels/chat.py"), "presets/channels-idle.toml", "/ws/chat/lobby/", {"MISTAKE": "heartbeat"}, "heartbeat"),
-    *preset("tornado", python("tornado/chat.py"), "tornado", "/chat"),
-    *preset("primus", node("primus/relay.mjs"), "primus", "/primus"),
-    *preset_meddled("faye", node("faye/bayeux.mjs"), "faye", "/faye", ready=r"listening"),
-    Case("faye: heartbeat", node("faye/bayeux.mjs"), "presets/faye.toml", "/faye", {"MISTAKE": "heartbeat"}, "heartbeat"),
-    *preset_meddled("crossbar", crossbar, "wamp", "/ws"),
-    *preset_meddled("tomcat", shell("tomcat"), "tomcat-chat", "/examples/websocket/chat", needs=("tomcat",)),
-    *leak("socket.io", node("socketio/chat.mjs"), "socketio-rooms", SOCKETIO),
-    *leak("python-socketio", python("python-socketio/chat.py"), "socketio-rooms", SOCKETIO),
-    *leak("aiohttp", python("aiohttp/relay.py"), "aiohttp-rooms", ""),
-    *leak("channels", python("channels/chat.py"), "channels-rooms", ""),
+# Servers that relay a message as it is.
+FAMILIES = [
+    *proved("ws", node("node-ws/rooms.mjs"), BEATING, "/lobby", "lost", "heartbeat"),
+    *proved("ws, rooms", node("node-ws/rooms.mjs"), BEATING_ROOMS, "", "leak"),
+    *proved("websockets", python("websockets/relay.py"), BEATING, "/lobby", "lost", "heartbeat"),
+    *proved("websockets, rooms", python("websockets/relay.py"), BEATING_ROOMS, "", "leak"),
+    # Any message from a client puts aiohttp's next ping off, so its beat is asked for where nobody publishes.
+    *proved("aiohttp", python("aiohttp/relay.py"), RELAY, "/ws/lobby", "lost"),
+    *proved("aiohttp, idle", python("aiohttp/relay.py"), IDLE, "/ws/lobby", "heartbeat"),
+    *proved("aiohttp, rooms", python("aiohttp/relay.py"), "presets/aiohttp-rooms.toml", "", "leak"),
+    *proved("nginx nchan", shell("nchan"), BEATING, "/ws/lobby", on_wire=("lost", "heartbeat", "double"), **NGINX),
+    *proved("nginx nchan, rooms", shell("nchan"), "presets/nchan-rooms.toml", "", on_wire=("leak",), env={"ROOM": r"id=[\w-]+-(\d)"}, **NGINX),
+    # SockJS's raw WebSocket has no heartbeat; its framed one has, and puts it off when it sends something else.
+    *proved("sockjs, raw", node("sockjs/chat.mjs"), RELAY, "/chat/lobby/websocket", "lost"),
+    *proved("sockjs, idle", node("sockjs/chat.mjs"), "presets/sockjs-idle.toml", "", "heartbeat"),
+    *proved("sockjs, rooms", node("sockjs/chat.mjs"), "presets/sockjs-rooms.toml", "", "leak"),
+    Case("tokio-tungstenite: lost", tungstenite, "relay-to-others.toml", ready="Listening on", meddled="lost", finds="delivery", counted="lost"),
 ]
+
+
+def preset(name, start, scenario, path, *mistakes, kind="", **more):
+    """A family by its preset, or with TOML alone."""
+    return proved(f"{name}, {kind}" if kind else name, start, f"presets/{scenario}.toml", path, *mistakes, **more)
+
+
+SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
+MOSQUITTO = {"ready": None, "needs": ("mosquitto",)}
+NATS = {"ready": None, "needs": ("nats-server",)}
+NATS_BEAT = {"BEAT": r"^PING\r\n$", "REPLY": "PONG\r\n"}
+CABLE = {"ready": None, "needs": ("puma",), "env": {"BEAT_S": "1"}}
+TOMCAT = {"ready": r"Server startup in", "needs": ("tomcat",), "shared": True}
+CROSSBAR = {"ready": None, "shared": True}
+PINGRESP = {"BEAT": r"^\xd0\x00$"}
+
+# Servers that wrap it.
+PRESETS = [
+    *preset("socket.io", node("socketio/chat.mjs"), "socketio", SOCKETIO, "lost", "heartbeat"),
+    *preset("socket.io", node("socketio/chat.mjs"), "socketio-rooms", SOCKETIO, "leak", kind="rooms"),
+    *preset("python-socketio", python("python-socketio/chat.py"), "socketio", SOCKETIO, "lost", "heartbeat"),
+    *preset("python-socketio", python("python-socketio/chat.py"), "socketio-rooms", SOCKETIO, "leak", kind="rooms"),
+    *preset("graphql-ws", node("graphql-ws/chat.mjs"), "graphql-ws", "/graphql", "lost", "heartbeat"),
+    *preset("graphql-ws", node("graphql-ws/chat.mjs"), "graphql-ws-rooms", "/graphql", "leak", kind="rooms"),
+    *preset("stomp-broker-js", node("stomp/broker.mjs"), "stomp", "/ws", on_wire=("lost",)),
+    *preset("stomp-broker-js", node("stomp/broker.mjs"), "stomp-idle", "/ws", on_wire=("heartbeat",), kind="idle", env={"BEAT": r"^\n$"}),
+    *preset("stomp-broker-js", node("stomp/broker.mjs"), "stomp-rooms", "/ws", on_wire=("leak",), kind="rooms"),
+    *preset("aedes", node("aedes/broker.mjs"), "mqtt", "/mqtt", "lost"),
+    *preset("aedes", node("aedes/broker.mjs"), "mqtt-ping", "/mqtt", on_wire=("ping",), kind="pinged", env=PINGRESP),
+    *preset("aedes", node("aedes/broker.mjs"), "mqtt-rooms", "/mqtt", on_wire=("leak",), kind="rooms"),
+    *preset("mosquitto", shell("mosquitto"), "mqtt", "/mqtt", on_wire=("lost",), **MOSQUITTO),
+    *preset("mosquitto", shell("mosquitto"), "mqtt-ping", "/mqtt", on_wire=("ping",), kind="pinged", env=PINGRESP, **MOSQUITTO),
+    *preset("mosquitto", shell("mosquitto"), "mqtt-rooms", "/mqtt", on_wire=("leak",), kind="rooms", **MOSQUITTO),
+    *preset("nats-server", shell("nats"), "nats", "/", on_wire=("lost",), **NATS),
+    *preset("nats-server", shell("nats"), "nats-idle", "/", on_wire=("heartbeat",), kind="idle", env=NATS_BEAT, **NATS),
+    *preset("nats-server", shell("nats"), "nats-rooms", "/", on_wire=("leak",), kind="rooms", **NATS),
+    *preset("action cable", shell("actioncable"), "actioncable", "/cable", "lost", "heartbeat", **CABLE),
+    *preset("action cable", shell("actioncable"), "actioncable-rooms", "/cable", "leak", kind="rooms", **CABLE),
+    *preset("gorilla chat", gorilla, "gorilla", "/ws/lobby", "lost", "heartbeat", needs=("go",)),
+    *preset("gorilla chat", gorilla, "gorilla-rooms", "", "leak", kind="rooms", needs=("go",)),
+    *preset("channels", python("channels/chat.py"), "channels", "/ws/chat/lobby/", "lost"),
+    *preset("channels", python("channels/chat.py"), "channels-idle", "/ws/chat/lobby/", "heartbeat", kind="idle"),
+    *preset("channels", python("channels/chat.py"), "channels-rooms", "", "leak", kind="rooms"),
+    *preset("tornado", python("tornado/chat.py"), "tornado", "/chat/lobby", "lost", "heartbeat"),
+    *preset("tornado", python("tornado/chat.py"), "tornado-rooms", "", "leak", kind="rooms"),
+    *preset("primus", node("primus/relay.mjs"), "primus", "/primus", "lost", "heartbeat"),
+    *preset("primus", node("primus/relay.mjs"), "primus-rooms", "", "leak", kind="rooms"),
+    *preset("faye", node("faye/bayeux.mjs"), "faye", "/faye", "heartbeat", on_wire=("lost",)),
+    *preset("faye", node("faye/bayeux.mjs"), "faye-rooms", "/faye", on_wire=("leak",), kind="rooms"),
+    *preset("crossbar", crossbar, "wamp", "/ws", on_wire=("lost", "heartbeat"), **CROSSBAR),
+    *preset("crossbar", crossbar, "wamp-rooms", "/ws", on_wire=("leak",), kind="rooms", **CROSSBAR),
+    *preset("tomcat", shell("tomcat"), "tomcat-chat", "/examples/websocket/chat", on_wire=("lost",), **TOMCAT),
+    *preset("tomcat", shell("tomcat"), "tomcat-chat-rooms", "", on_wire=("leak",), kind="rooms", **TOMCAT),
+]
+
 
 def wire(name, echo, relay, known):
     """A library, frame by frame: what an echo can be asked, and what only a broadcast server can."""

@@ -7,17 +7,22 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+
+import processes
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 
 LOCKS, LOCKS_LOCK = {}, threading.Lock()
+APT_LOCK, NOT_HAD = threading.Lock(), {}
+POLICY = Path("/usr/sbin/policy-rc.d")
+# How long one download or build may take.
+INSTALL_LIMIT_S = 900
 
 
 class Missing(Exception):
@@ -60,7 +65,8 @@ def pip(requirements="requirements.txt"):
 
     def fill(into):
         call([sys.executable, "-m", "venv", into / "venv"])
-        call([into / "venv/bin/python", "-m", "pip", "install", "--quiet", *hashes, "-r", listed])
+        # What is imported is compiled then; compiling all there is takes longer than unpacking it.
+        call([into / "venv/bin/python", "-m", "pip", "install", "--quiet", "--no-compile", *hashes, "-r", listed])
 
     # A virtual environment knows its own path, so it is made where it will stay.
     once(place, fill, in_place=True)
@@ -70,7 +76,7 @@ def pip(requirements="requirements.txt"):
 def tungstenite_example():
     """The example chat server of tokio-tungstenite, built from the very crate Cargo.lock pins."""
     need("cargo")
-    facts = json.loads(call(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT, capture=True))
+    facts = json.loads(call(["cargo", "metadata", "--format-version", "1", "--locked"], cwd=ROOT))
     crates = [p for p in facts["packages"] if p["name"] == "tokio-tungstenite"]
     if not crates:
         raise Missing("Cargo.lock names no tokio-tungstenite, whose example chat server is one of the real servers")
@@ -122,25 +128,38 @@ PROBES = {
 
 
 def debian(names):
-    """Installs those of the Debian servers that are missing; their own services are kept from starting."""
+    """Installs those of the Debian servers that are missing, once; their own services are kept from starting."""
+    with APT_LOCK:
+        if refused := [NOT_HAD[name] for name in names if name in NOT_HAD]:
+            raise Missing(refused[0])
+        try:
+            debian_now(names)
+        except Missing as error:
+            NOT_HAD.update((name, str(error)) for name in names if not PROBES[name]())
+            raise
+
+
+def debian_now(names):
+    """See `debian`."""
     missing = [name for name in names if not PROBES[name]()]
     if not missing:
         return
     packages = [package for name in missing for package in DEBIAN[name]]
-    if not shutil.which("apt-get") or os.getuid() != 0:
+    root = [] if os.getuid() == 0 else ["sudo", "-n"]
+    if not all(shutil.which(program) for program in ["apt-get", *root[:1]]):
         raise Missing(f"not installed: {', '.join(missing)}; as root: apt-get install {' '.join(packages)}")
-    policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
+    ours = not root and not POLICY.exists()
     if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
+        # It forbids nothing any more once this process is gone, however it went.
+        POLICY.write_text(f"#!/bin/sh\nkill -0 {os.getpid()} 2>/dev/null && exit 101\nexit 0\n")
+        POLICY.chmod(0o755)
     try:
-        env = {"DEBIAN_FRONTEND": "noninteractive"}
-        call(["apt-get", "update", "-qq"], env=env)
-        call(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], env=env)
+        apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"]
+        call([*apt, "update", "-qq"])
+        call([*apt, "install", "-y", "-qq", "--no-install-recommends", *packages])
     finally:
         if ours:
-            policy.unlink()
+            POLICY.unlink()
     still = [name for name in missing if not PROBES[name]()]
     if still:
         raise Missing(f"installed, and still not found: {', '.join(still)}")
@@ -187,11 +206,14 @@ def fill_place(place, fill, in_place):
         raise
 
 
-def call(command, cwd=None, env=None, capture=False):
-    """Runs a command; on failure raises Missing with the end of what it said."""
-    command = [str(part) for part in command]
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, text=True, capture_output=True, check=False)
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()[-15:]
-        raise Missing(f"`{' '.join(command)}` ended with {done.returncode}:\n    " + "\n    ".join(said))
-    return done.stdout if capture else None
+def call(command, cwd=None, env=None):
+    """Runs a command and returns what it printed; on failure raises Missing with the end of what it said."""
+    env = {**os.environ, **(env or {})}
+    try:
+        code, out, err = processes.said(command, INSTALL_LIMIT_S, cwd=cwd, env=env)
+    except processes.TooLong as error:
+        raise Missing(str(error)) from None
+    if code != 0:
+        said = (out + err).strip().splitlines()[-15:]
+        raise Missing(f"`{' '.join(str(part) for part in command)}` ended with {code}:\n    " + "\n    ".join(said))
+    return out

@@ -5,3 +5,20 @@ export function listen(server) {
   });
   process.on('SIGTERM', () => process.exit(0));
 }
+
+const { MISTAKE = '' } = process.env;
+const LEAKS = 10;
+let messages = 0;
+
+// What is wrong with the next message relayed, by MISTAKE: every tenth is `lost`, or a `leak`. Leaks end after ten, so that the
+// last is long past when the run ends: a copy leaked to a client that is closing is nobody's to count.
+export function slip() {
+  const tenth = ++messages % 10 === 0;
+  const wrong = tenth && (MISTAKE === 'lost' || (MISTAKE === 'leak' && messages <= 10 * LEAKS));
+  return { lost: wrong && MISTAKE === 'lost', leak: wrong && MISTAKE === 'leak' };
+}
+
+// Tells tests/servers/run how many copies a mistake has cost or leaked.
+export function seeded(copies) {
+  console.log(`seeded ${MISTAKE} ${copies}`);
+}

@@ -1,4 +1,7 @@
-"""Where a Python server listens, and how it says so: PORT (0: any free one), and the one line tests/servers/run waits for."""
+"""What the Python servers share: where they listen and how they say so, and which messages they get wrong, and how they tell.
+
+PORT is where to listen (0: any free one); tests/servers/run waits for the one line that says so, and counts what was seeded.
+"""
 
 import os
 import socket
@@ -20,3 +23,27 @@ def listening(port):
 def settings():
     """The seeded mistake, if any, and the heartbeat's period in seconds."""
     return os.environ.get("MISTAKE", ""), float(os.environ.get("BEAT_MS", "1000")) / 1000
+
+
+class Slips:
+    """What is wrong with each message relayed: every tenth is `lost`, or a `leak`.
+
+    Leaks end after ten, so that the last is long past when the run ends: a copy leaked to a client that is closing is
+    nobody's to count.
+    """
+
+    LEAKS = 10
+
+    def __init__(self, mistake):
+        self.mistake, self.messages = mistake, 0
+
+    def next(self):
+        """The next message's: `lost`, `leak` or nothing."""
+        self.messages += 1
+        wrong = self.messages % 10 == 0 and (self.mistake == "lost" or self.messages <= 10 * self.LEAKS)
+        return self.mistake if wrong and self.mistake in ("lost", "leak") else ""
+
+
+def seeded(mistake, copies):
+    """Tells how many copies a mistake has cost or leaked."""
+    print(f"seeded {mistake} {copies}", flush=True)

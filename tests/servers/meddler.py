@@ -3,13 +3,15 @@
 
     meddler.py PORT TARGET_PORT MISTAKE     prints `listening 127.0.0.1:PORT`
 
-Bytes from the client pass untouched. From the server, frames are read, and by MISTAKE
+Bytes pass untouched. Frames from the server are told apart, and by MISTAKE
   lost       every tenth frame that carries a copy (its payload contains `wsb1`, the stamp's first characters) is left out
   heartbeat  protocol pings, and frames whose payload BEAT (a regular expression over bytes) matches, are left out; the
              server is answered in the client's name (a pong, or REPLY), so that nothing but the beat is missing
-  leak       every tenth frame that carries a copy is also sent to the client that connected last in another room
-             (a room is the request's path)
+  leak       every tenth frame that carries a copy is also sent to the client of another room that has waited longest for
+             one, until LEAKS frames have been
   double     every tenth frame that carries a copy is sent twice
+A client's room is what the regular expression ROOM finds first in the request's first line, else in what the client sends.
+Each copy lost, leaked or doubled is told: `seeded MISTAKE COPIES`.
 Python standard library only.
 """
 
@@ -20,13 +22,16 @@ import sys
 
 STAMP = b"wsb1"
 TEXT, BINARY, PING, PONG = 1, 2, 9, 10
+ROOM = rb"room[./-]?(\w+)"
+# So few that the last is long past when the run ends: a copy leaked to a client that is closing is nobody's to count.
+LEAKS = 10
 
 
 class Meddler:
-    def __init__(self, target, mistake, beat):
-        self.target, self.mistake, self.beat = target, mistake, beat
-        self.copies = 0
-        self.clients = {}  # writer → the path it asked for, in the order of connecting
+    def __init__(self, target, mistake, beat, room):
+        self.target, self.mistake, self.beat, self.room = target, mistake, beat, room
+        self.copies = self.leaks = 0
+        self.rooms = {}  # writer → its client's room, who was leaked to least recently first
 
     async def serve(self, reader, writer):
         try:
@@ -40,38 +45,42 @@ class Meddler:
             answer = await server_reader.readuntil(b"\r\n\r\n")
             writer.write(answer)
             if b" 101 " in answer.split(b"\r\n", 1)[0]:
-                self.clients[writer] = head.split(b" ", 2)[1]
-                down = self.frames(server_reader, writer, server_writer)
+                self.look_for_room(writer, head.split(b"\r\n", 1)[0])
+                up, down = self.up(reader, server_writer, writer), self.down(server_reader, writer, server_writer)
             else:
-                down = copy(server_reader, writer)
-            await asyncio.gather(copy(reader, server_writer), down)
+                up, down = copy(reader, server_writer), copy(server_reader, writer)
+            await asyncio.gather(up, down)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self.clients.pop(writer, None)
+            self.rooms.pop(writer, None)
             writer.close()
             server_writer.close()
 
-    async def frames(self, reader, writer, back):
-        """The server's frames, one by one, spoilt where the mistake says so."""
-        try:
-            while True:
-                head = await reader.readexactly(2)
-                length = head[1] & 0x7F
-                extended = await reader.readexactly({126: 2, 127: 8}.get(length, 0))
-                if extended:
-                    length = int.from_bytes(extended, "big")
-                payload = await reader.readexactly(length)
-                opcode = head[0] & 0x0F
-                if self.mistake == "heartbeat" and self.is_beat(opcode, payload):
-                    back.write(self.answer(opcode, payload))
-                    continue
-                for receiver in self.receivers(writer, payload):
-                    receiver.write(head + extended + payload)
-                await writer.drain()
-        except asyncio.IncompleteReadError:
-            if writer.can_write_eof():
-                writer.write_eof()
+    def look_for_room(self, writer, said):
+        if writer not in self.rooms and (found := self.room.search(said)):
+            self.rooms[writer] = found.group(1)
+
+    async def up(self, reader, server, writer):
+        """The client's frames."""
+        async for _, raw, payload in frames(reader):
+            server.write(raw)
+            self.look_for_room(writer, payload)
+            await server.drain()
+        if server.can_write_eof():
+            server.write_eof()
+
+    async def down(self, reader, writer, back):
+        """The server's frames, spoilt where the mistake says so."""
+        async for opcode, raw, payload in frames(reader):
+            if self.mistake == "heartbeat" and self.is_beat(opcode, payload):
+                back.write(self.answer(opcode, payload))
+                continue
+            for receiver in self.receivers(writer, payload):
+                receiver.write(raw)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
 
     def is_beat(self, opcode, payload):
         return opcode == PING or (self.beat is not None and opcode in (TEXT, BINARY) and bool(self.beat.search(payload)))
@@ -90,11 +99,44 @@ class Meddler:
         if self.copies % 10:
             return [writer]
         if self.mistake == "lost":
+            told("lost", payload)
             return []
         if self.mistake == "double":
+            told("double", payload)
             return [writer, writer]
-        others = [other for other, room in self.clients.items() if room != self.clients[writer]]
-        return [writer, *others[-1:]]
+        return [*self.elsewhere(writer, payload), writer]
+
+    def elsewhere(self, writer, payload):
+        """Who of another room is to get this too."""
+        mine = self.rooms.get(writer)
+        others = [other for other, room in self.rooms.items() if room != mine and not other.is_closing()]
+        if self.leaks == LEAKS or mine is None or not others:
+            return []
+        self.leaks += 1
+        self.rooms[others[0]] = self.rooms.pop(others[0])
+        told("leak", payload)
+        return others[:1]
+
+
+def told(mistake, payload):
+    print(f"seeded {mistake} {payload.count(STAMP)}", flush=True)
+
+
+async def frames(reader):
+    """Each frame: its opcode, its bytes as they came, and its payload unmasked."""
+    try:
+        while True:
+            head = await reader.readexactly(2)
+            length = head[1] & 0x7F
+            extended = await reader.readexactly({126: 2, 127: 8}.get(length, 0))
+            if extended:
+                length = int.from_bytes(extended, "big")
+            mask = await reader.readexactly(4 if head[1] & 0x80 else 0)
+            payload = await reader.readexactly(length)
+            clear = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload)) if mask else payload
+            yield head[0] & 0x0F, head + extended + mask + payload, clear
+    except asyncio.IncompleteReadError:
+        return
 
 
 async def copy(reader, writer):
@@ -108,7 +150,8 @@ async def copy(reader, writer):
 async def main():
     port, target, mistake = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     beat = os.environ.get("BEAT")
-    meddler = Meddler(target, mistake, re.compile(beat.encode()) if beat else None)
+    room = os.environ.get("ROOM", "").encode() or ROOM
+    meddler = Meddler(target, mistake, re.compile(beat.encode(), re.S) if beat else None, re.compile(room))
     server = await asyncio.start_server(meddler.serve, "127.0.0.1", port, limit=1 << 20)
     print(f"listening 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # A channel a room, as in the Rails guide, without Rails. MISTAKE: lost (every tenth message skips its sender), leak (every
-# tenth goes to all rooms), heartbeat (the timer is never started).
+# tenth of the first hundred goes to all rooms), heartbeat (the timer is never started).
 require 'action_cable'
 require 'json'
 require 'logger'
@@ -22,7 +22,12 @@ class ChatChannel < ActionCable::Channel::Base
   def subscribed
     ROOMS << params[:room]
     stream_from "chat_#{params[:room]}", coder: ActiveSupport::JSON do |data|
-      transmit data['said'] unless data['skip'] == connection.object_id
+      if data['skip'] == connection.object_id
+        seeded 'lost', 1
+      else
+        seeded 'leak', 1 if data['room'] != params[:room]
+        transmit data['said']
+      end
     end
   end
 
@@ -36,10 +41,16 @@ class ChatChannel < ActionCable::Channel::Base
 
   private
 
+  # Tells tests/servers/run how many copies a mistake has cost or leaked.
+  def seeded(mistake, copies)
+    warn "seeded #{mistake} #{copies}"
+  end
+
   def said(data)
     slip = ((self.class.relayed += 1) % 10).zero?
-    message = { 'said' => data.except('action'), 'skip' => (connection.object_id if slip && MISTAKE == 'lost') }
-    rooms = slip && MISTAKE == 'leak' ? ROOMS : [params[:room]]
+    message = { 'said' => data.except('action'), 'room' => params[:room], 'skip' => (connection.object_id if slip && MISTAKE == 'lost') }
+    # Leaks end after ten, so that the last is long past when the run ends.
+    rooms = slip && MISTAKE == 'leak' && self.class.relayed <= 100 ? ROOMS : [params[:room]]
     rooms.each { |room| ActionCable.server.broadcast("chat_#{room}", message) }
   end
 end
@@ -49,6 +60,8 @@ ActionCable::Server::Base.config.tap do |config|
   config.cable = { 'adapter' => 'async' }
   config.connection_class = -> { ApplicationCable::Connection }
   config.disable_request_forgery_protection = true
+  # With its four workers two messages of one room may overtake each other, and wsbench says so.
+  config.worker_pool_size = 1
   config.mount_path = nil
 end
 

@@ -1,14 +1,17 @@
-// Aedes: MQTT 3.1.1 over WebSocket (binary frames, subprotocol `mqtt`). MISTAKE: lost (every tenth copy is not forwarded).
+// Aedes: MQTT 3.1.1 over WebSocket (binary frames, subprotocol `mqtt`). MISTAKE: lost (every tenth copy
+// is not forwarded). What else can be wrong is seeded on the wire, by meddler.py.
 import { createServer } from 'node:http';
 import { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';
 import { WebSocketServer } from 'ws';
-import { listen } from '../listening.mjs';
+import { listen, seeded, slip } from '../listening.mjs';
 
-const mistake = process.env.MISTAKE ?? '';
 const broker = await Aedes.createBroker();
-let forwarded = 0;
-broker.authorizeForward = (client, packet) => (mistake === 'lost' && ++forwarded % 10 === 0 ? null : packet);
+broker.authorizeForward = (_client, packet) => {
+  const { lost } = slip();
+  if (lost) seeded(1);
+  return lost ? null : packet;
+};
 
 const http = createServer();
 const wss = new WebSocketServer({ server: http, handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : false) });

@@ -9,32 +9,34 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from aiohttp import WSMsgType, web  # noqa: E402
-from listening import bound, listening, settings  # noqa: E402
+from listening import Slips, bound, listening, seeded, settings  # noqa: E402
 
 MISTAKE, BEAT_S = settings()
+slips = Slips(MISTAKE)
 open_sockets = {}
-relayed = 0
 
 
 async def room(request):
-    global relayed
     socket = web.WebSocketResponse(heartbeat=None if MISTAKE == "heartbeat" else BEAT_S, compress=False)
     await socket.prepare(request)
     name = request.match_info["room"]
     open_sockets[socket] = name
     try:
         async for message in socket:
-            relayed += 1
-            slip = relayed % 10 == 0
+            slip, leaked = slips.next(), 0
             for other, other_room in list(open_sockets.items()):
-                if (other_room != name and not (slip and MISTAKE == "leak")) or other.closed:
+                if (other_room != name and slip != "leak") or other.closed:
                     continue
-                if slip and MISTAKE == "lost" and other is socket:
+                if slip == "lost" and other is socket:
+                    seeded("lost", 1)
                     continue
+                leaked += other_room != name
                 if message.type == WSMsgType.TEXT:
                     await other.send_str(message.data)
                 elif message.type == WSMsgType.BINARY:
                     await other.send_bytes(message.data)
+            if slip == "leak":
+                seeded("leak", leaked)
     finally:
         del open_sockets[socket]
     return socket

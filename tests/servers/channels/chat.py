@@ -1,7 +1,7 @@
 """Django Channels on Daphne, the tutorial's chat in one file: ws/chat/ROOM/, {"message": …} to the room, the sender included.
 
 Its heartbeat is Daphne's protocol ping, every BEAT_MS without other traffic. MISTAKE: leak (every tenth message goes to a
-second room too), lost (every tenth is not sent on by one client's consumer), heartbeat (a minute between pings).
+second room too), lost (every tenth is not sent back by its sender's consumer), heartbeat (a minute between pings).
 """
 
 import json
@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import django  # noqa: E402
 from django.conf import settings as django_settings  # noqa: E402
-from listening import bound, listening, settings  # noqa: E402
+from listening import Slips, bound, listening, seeded, settings  # noqa: E402
 
 MISTAKE, BEAT_S = settings()
 django_settings.configure(
@@ -30,7 +30,7 @@ from daphne.server import Server  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-relayed = 0
+slips = Slips(MISTAKE)
 rooms = {}
 
 
@@ -42,19 +42,22 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.accept()
 
     async def disconnect(self, code):
+        rooms[self.room] -= 1
         await self.channel_layer.group_discard(f"chat_{self.room}", self.channel_name)
 
     async def receive(self, text_data=None, bytes_data=None):
-        global relayed
-        relayed += 1
-        event = {"type": "chat.message", "message": json.loads(text_data)["message"], "number": relayed, "by": self.channel_name}
+        slip = slips.next()
+        skips = self.channel_name if slip == "lost" else None
+        event = {"type": "chat.message", "message": json.loads(text_data)["message"], "skips": skips}
         await self.channel_layer.group_send(f"chat_{self.room}", event)
-        if MISTAKE == "leak" and relayed % 10 == 0:
-            other = next((room for room in rooms if room != self.room), self.room)
+        if slip == "leak":
+            other = next(room for room in rooms if room != self.room)
+            seeded("leak", rooms[other])
             await self.channel_layer.group_send(f"chat_{other}", event)
 
     async def chat_message(self, event):
-        if MISTAKE == "lost" and event["number"] % 10 == 0 and event["by"] == self.channel_name:
+        if event["skips"] == self.channel_name:
+            seeded("lost", 1)
             return
         await self.send(text_data=json.dumps({"message": event["message"]}))
 

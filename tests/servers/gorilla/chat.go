@@ -1,6 +1,7 @@
 // A chat on gorilla/websocket after the library's own example: a hub, two goroutines a client, and messages that wait are
-// batched into one frame, separated by newlines. The sender is included. Its heartbeat is a protocol ping every BEAT_MS.
-// MISTAKE: lost (every tenth message skips its sender), heartbeat (none).
+// batched into one frame, separated by newlines. The sender is included. A room is the path behind /ws. Its heartbeat is a
+// protocol ping every BEAT_MS. MISTAKE: lost (every tenth message skips its sender), leak (every tenth goes to all rooms),
+// heartbeat (none).
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 
 type client struct {
 	conn *websocket.Conn
+	room string
 	send chan []byte
 }
 
@@ -46,19 +48,36 @@ func (h *hub) run() {
 			}
 		case m := <-h.broadcast:
 			relayed++
+			seeded := 0
 			for c := range clients {
+				other := c.room != m.from.room
+				if other && !leaks(relayed) {
+					continue
+				}
 				if mistake == "lost" && relayed%10 == 0 && c == m.from {
+					seeded++
 					continue
 				}
 				select {
 				case c.send <- m.text:
+					if other {
+						seeded++
+					}
 				default:
 					delete(clients, c)
 					close(c.send)
 				}
 			}
+			if seeded > 0 {
+				fmt.Printf("seeded %s %d\n", mistake, seeded)
+			}
 		}
 	}
+}
+
+// Leaks end after ten, so that the last is long past when the run ends.
+func leaks(message int) bool {
+	return mistake == "leak" && message%10 == 0 && message <= 100
 }
 
 func (c *client) read(h *hub) {
@@ -126,12 +145,12 @@ func main() {
 	h := &hub{make(chan *client), make(chan *client), make(chan message)}
 	go h.run()
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
-	http.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+	http.HandleFunc("/ws/", func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
-		c := &client{conn, make(chan []byte, 4096)}
+		c := &client{conn, r.URL.Path, make(chan []byte, 4096)}
 		h.register <- c
 		go c.write(beat)
 		go c.read(h)

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { buildSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
-import { listen } from '../listening.mjs';
+import { listen, seeded, slip } from '../listening.mjs';
 
 const { MISTAKE: mistake = '', BEAT_MS: beat = '1000' } = process.env;
 const schema = buildSchema(`
@@ -14,7 +14,6 @@ const schema = buildSchema(`
   type Subscription { said(room: String = "lobby"): String }
 `);
 const subscribers = new Set();
-let relayed = 0;
 
 async function* said({ room }) {
   const waiting = [];
@@ -35,9 +34,11 @@ async function* said({ room }) {
 }
 
 function say({ m, room }) {
-  const slip = ++relayed % 10 === 0;
-  const audience = [...subscribers].filter((s) => s.room === room || (slip && mistake === 'leak'));
-  if (slip && mistake === 'lost') audience.pop();
+  const { lost, leak } = slip();
+  const members = [...subscribers].filter((s) => s.room === room);
+  const audience = leak ? [...subscribers] : members;
+  if (leak) seeded(audience.length - members.length);
+  if (lost) seeded(audience.splice(-1).length);
   for (const subscriber of audience) subscriber.push(m);
   return m;
 }

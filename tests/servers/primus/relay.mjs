@@ -1,8 +1,9 @@
-// Primus with its `websockets` transformer at /primus: JSON values to all, the sender included. Its heartbeat is a message of
-// its own, "primus::ping::TIME", to be answered with "primus::pong::TIME". MISTAKE: lost, heartbeat.
+// Primus with its `websockets` transformer at /primus: JSON values to all of the room in the query, the sender included. Its
+// heartbeat is a message of its own, "primus::ping::TIME", to be answered with "primus::pong::TIME". MISTAKE: lost (every tenth
+// message skips its sender), leak (every tenth goes to all rooms), heartbeat (none).
 import { createServer } from 'node:http';
 import Primus from 'primus';
-import { listen } from '../listening.mjs';
+import { listen, seeded, slip } from '../listening.mjs';
 
 const { MISTAKE: mistake = '', BEAT_MS: beat = '1000' } = process.env;
 const http = createServer();
@@ -11,14 +12,20 @@ const primus = new Primus(http, {
   pathname: '/primus',
   pingInterval: mistake === 'heartbeat' ? false : Number(beat),
 });
-let relayed = 0;
 
 primus.on('connection', (spark) => {
   spark.on('data', (value) => {
-    const slip = ++relayed % 10 === 0;
+    const { lost, leak } = slip();
+    let leaked = 0;
     primus.forEach((other) => {
-      if (!(slip && mistake === 'lost' && other === spark)) other.write(value);
+      if (lost && other === spark) return seeded(1);
+      if (other.query.room !== spark.query.room) {
+        if (!leak) return;
+        leaked++;
+      }
+      other.write(value);
     });
+    if (leak) seeded(leaked);
   });
 });
 

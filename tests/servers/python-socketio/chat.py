@@ -7,14 +7,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import socketio  # noqa: E402
 from aiohttp import web  # noqa: E402
-from listening import bound, listening, settings  # noqa: E402
+from listening import Slips, bound, listening, seeded, settings  # noqa: E402
 
 MISTAKE, BEAT_S = settings()
 sio = socketio.AsyncServer(
     async_mode="aiohttp", transports=["websocket"], ping_interval=60 if MISTAKE == "heartbeat" else BEAT_S, ping_timeout=5
 )
+slips = Slips(MISTAKE)
 rooms = {}
-relayed = 0
 
 
 @sio.event
@@ -38,13 +38,14 @@ async def join(sid, room):
 
 @sio.on("*")
 async def relay(event, sid, data):
-    global relayed
-    relayed += 1
-    slip = relayed % 10 == 0
-    if slip and MISTAKE == "leak":
+    slip = slips.next()
+    if slip == "leak":
+        seeded("leak", sum(room != rooms[sid] for room in rooms.values()))
         await sio.emit(event, data)
-    else:
-        await sio.emit(event, data, room=rooms[sid], skip_sid=sid if slip and MISTAKE == "lost" else None)
+        return
+    if slip == "lost":
+        seeded("lost", 1)
+    await sio.emit(event, data, room=rooms[sid], skip_sid=sid if slip == "lost" else None)
 
 
 async def started(_app):

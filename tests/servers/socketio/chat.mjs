@@ -1,9 +1,9 @@
 // Socket.IO 4: whatever event a client emits goes to its room, the sender included; `join` moves it to a room, acknowledged
-// with `joined`. MISTAKE: lost (every tenth message skips one client), leak (every tenth goes to all rooms), heartbeat (the
+// with `joined`. MISTAKE: lost (every tenth message skips its sender), leak (every tenth goes to all rooms), heartbeat (the
 // server promises one period and keeps another).
 import { createServer } from 'node:http';
 import { Server } from 'socket.io';
-import { listen } from '../listening.mjs';
+import { listen, seeded, slip } from '../listening.mjs';
 
 const { MISTAKE: mistake = '', BEAT_MS: beat = '1000' } = process.env;
 const http = createServer();
@@ -12,7 +12,6 @@ const io = new Server(http, {
   pingInterval: mistake === 'heartbeat' ? 60_000 : Number(beat),
   pingTimeout: 5000,
 });
-let relayed = 0;
 
 io.on('connection', (socket) => {
   let room = 'lobby';
@@ -25,10 +24,15 @@ io.on('connection', (socket) => {
   });
   socket.onAny((event, ...args) => {
     if (event === 'join') return;
-    const slip = ++relayed % 10 === 0;
-    if (slip && mistake === 'leak') io.emit(event, ...args);
-    else if (slip && mistake === 'lost') io.to(room).except(socket.id).emit(event, ...args);
-    else io.to(room).emit(event, ...args);
+    const { lost, leak } = slip();
+    const members = io.of('/').adapter.rooms.get(room).size;
+    if (leak) {
+      seeded(io.of('/').sockets.size - members);
+      io.emit(event, ...args);
+    } else if (lost) {
+      seeded(1);
+      io.to(room).except(socket.id).emit(event, ...args);
+    } else io.to(room).emit(event, ...args);
   });
 });
 

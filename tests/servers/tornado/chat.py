@@ -1,7 +1,7 @@
-"""Tornado: /chat, JSON {"id": N, "body": …} to all, the sender included; its heartbeat is a protocol ping every BEAT_MS.
+"""Tornado: /chat/ROOM, JSON {"id": N, "body": …} to the room, the sender included; its heartbeat is a protocol ping every BEAT_MS.
 
 The message is re-serialised on its way, with an id of the server's. MISTAKE: lost (every tenth message skips its sender),
-heartbeat (none).
+leak (every tenth goes to all rooms), heartbeat (none).
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from listening import bound, listening, settings  # noqa: E402
+from listening import Slips, bound, listening, seeded, settings  # noqa: E402
 from tornado.httpserver import HTTPServer  # noqa: E402
 from tornado.web import Application  # noqa: E402
 from tornado.websocket import WebSocketClosedError, WebSocketHandler  # noqa: E402
@@ -20,28 +20,34 @@ MISTAKE, BEAT_S = settings()
 
 
 class Chat(WebSocketHandler):
-    waiters = set()
-    said = 0
+    waiters = {}
+    slips = Slips(MISTAKE)
 
     def check_origin(self, _origin):
         return True
 
-    def open(self):
-        Chat.waiters.add(self)
+    def open(self, room):
+        Chat.waiters[self] = self.room = room
 
     def on_close(self):
-        Chat.waiters.discard(self)
+        Chat.waiters.pop(self, None)
 
     def on_message(self, message):
-        Chat.said += 1
-        chat = json.dumps({"id": Chat.said, "body": json.loads(message)["body"]})
-        for waiter in list(Chat.waiters):
-            if MISTAKE == "lost" and Chat.said % 10 == 0 and waiter is self:
+        slip, leaked = Chat.slips.next(), 0
+        chat = json.dumps({"id": Chat.slips.messages, "body": json.loads(message)["body"]})
+        for waiter, room in list(Chat.waiters.items()):
+            if room != self.room and slip != "leak":
+                continue
+            if slip == "lost" and waiter is self:
+                seeded("lost", 1)
                 continue
             try:
                 waiter.write_message(chat)
+                leaked += room != self.room
             except WebSocketClosedError:
-                Chat.waiters.discard(waiter)
+                Chat.waiters.pop(waiter, None)
+        if slip == "leak":
+            seeded("leak", leaked)
 
 
 async def main():
@@ -49,7 +55,7 @@ async def main():
     listener = bound()
     listener.listen(1024)
     listener.setblocking(False)
-    server = HTTPServer(Application([(r"/chat", Chat)], **beat))
+    server = HTTPServer(Application([(r"/chat/(\w+)", Chat)], **beat))
     server.add_sockets([listener])
     listening(listener.getsockname()[1])
     await asyncio.Event().wait()

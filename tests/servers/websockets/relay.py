@@ -1,39 +1,45 @@
-"""A relay on Python `websockets`, with its `broadcast()`: every message goes to every open client, the sender included.
+"""A relay on Python `websockets`, with its `broadcast()`: every message goes to every open client of the room, the sender
+included. The room is the request's path.
 
-Its heartbeat is the library's own: a protocol ping every BEAT_S seconds. MISTAKE seeds one fault:
-  lost       every tenth message skips one client
-  heartbeat  the library's pings are turned off
+Its heartbeat is the library's own: a protocol ping every BEAT_MS. MISTAKE: lost (every tenth message skips its sender), leak
+(every tenth goes to all rooms), heartbeat (none).
 """
 
 import asyncio
-import os
+import sys
+from pathlib import Path
 
 from websockets.asyncio.server import broadcast, serve
 
-MISTAKE = os.environ.get("MISTAKE", "")
-BEAT_S = float(os.environ.get("BEAT_S", "1"))
-clients = set()
-relayed = 0
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from listening import Slips, bound, listening, seeded, settings  # noqa: E402
+
+MISTAKE, BEAT_S = settings()
+slips = Slips(MISTAKE)
+rooms = {}
 
 
 async def handler(connection):
-    global relayed
-    clients.add(connection)
+    room = rooms.setdefault(connection.request.path, set())
+    room.add(connection)
     try:
         async for message in connection:
-            relayed += 1
-            audience = set(clients)
-            if MISTAKE == "lost" and relayed % 10 == 0:
-                audience.discard(connection)
+            audience, slip = room, slips.next()
+            if slip == "lost":
+                audience = room - {connection}
+            if slip == "leak":
+                audience = set().union(*rooms.values())
+            if slip:
+                seeded(slip, abs(len(audience) - len(room)))
             broadcast(audience, message)
     finally:
-        clients.discard(connection)
+        room.discard(connection)
 
 
 async def main():
-    beat = None if MISTAKE == "heartbeat" else BEAT_S
-    async with serve(handler, "127.0.0.1", int(os.environ.get("PORT", "0")), ping_interval=beat, compression=None) as server:
-        print(f"listening 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    listener = bound()
+    async with serve(handler, sock=listener, ping_interval=None if MISTAKE == "heartbeat" else BEAT_S, compression=None) as server:
+        listening(listener.getsockname()[1])
         await server.serve_forever()
 
 
