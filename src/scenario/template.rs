@@ -194,6 +194,12 @@ impl Template {
         Ok(Self { source: source.into(), parts })
     }
 
+    /// How a text is written where variables are looked for, so that it is this text and no variable.
+    #[must_use]
+    pub fn source_of(text: &str) -> String {
+        Self::escape(text, false)
+    }
+
     /// The source of which [`parse_fixed`](Self::parse_fixed) makes this text, and no variable.
     pub(super) fn escape(text: &str, pattern: bool) -> String {
         let mut scan = if pattern { Scan::pattern() } else { Scan::text() };

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base::{Instant, Span};
 use crate::report::escape;
+use crate::scenario::model::Template;
 
 /// What a message was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,21 +128,21 @@ impl Group<'_> {
             let common: serde_json::Map<_, _> = members
                 .iter()
                 .filter(|(k, v)| scalar(v) && values.iter().all(|o| o.get(k) == Some(v)))
-                .map(|(k, v)| (k.clone(), v.clone()))
+                .map(|(k, v)| (Template::source_of(k), v.as_str().map_or_else(|| v.clone(), |text| Template::source_of(text).into())))
                 .collect();
             if !common.is_empty() {
                 return Some(format!("{{ json = {} }}", toml::Value::try_from(common).ok()?));
             }
         }
         if self.messages.iter().all(|text| *text == first) {
-            return Some(format!("{{ exact = {} }}", quoted(first)));
+            return Some(format!("{{ exact = {} }}", quoted(&Template::source_of(first))));
         }
         let common = self.messages.iter().fold(first, |common, text| {
             let same =
                 common.char_indices().zip(text.chars()).find(|((_, a), b)| a != b).map_or(common.len().min(text.len()), |((at, _), _)| at);
             &common[..same]
         });
-        (!common.is_empty()).then(|| format!("{{ prefix = {} }}", quoted(common)))
+        (!common.is_empty()).then(|| format!("{{ prefix = {} }}", quoted(&Template::source_of(common))))
     }
 }
 
@@ -236,7 +237,8 @@ pub(super) fn scenario(seen: &Seen) -> String {
         let _ = writeln!(out, "subprotocols = [{}]", quoted(subprotocol));
     }
     if !seen.headers.is_empty() {
-        let fields: Vec<_> = seen.headers.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
+        let fields: Vec<_> =
+            seen.headers.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(&Template::source_of(value)))).collect();
         let _ = writeln!(out, "headers = {{ {} }}", fields.join(", "));
     }
     out.push_str("\n[clients]\ncount = 10\nconnect_rate = \"100/s\"\n");
@@ -274,7 +276,7 @@ mod tests {
     fn seen(before: [Vec<Heard>; 2], after: [Vec<Heard>; 2]) -> Seen {
         Seen {
             url: "ws://h:1/".into(),
-            headers: vec![("X-Token".into(), "a \"b\"".into())],
+            headers: vec![("X-Token".into(), "a \"b\" {c}".into())],
             subprotocol: None,
             watched: Span::from_nanos(3_000_000_000),
             before,
@@ -305,6 +307,14 @@ mod tests {
                 seen([vec![heard(1, "hello \u{1b}7")], vec![heard(1, "hello \u{1b}8")]], [echo(), echo()]),
                 vec!["prefix = \"hello "],
                 vec!["\u{1b}"],
+            ),
+            (
+                seen(
+                    [vec![heard(1, "welcome, {name}!")], vec![heard(1, "welcome, {name}!"), heard(9, r#"{"form":"a {field}"}"#)]],
+                    [echo(), echo()],
+                ),
+                vec!["welcome, {{name}}!", "a {{field}}"],
+                vec![],
             ),
         ];
         for (seen, says, not) in rows {
