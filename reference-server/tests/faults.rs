@@ -325,3 +325,97 @@ fn a_stall_holds_everything_and_then_lets_it_go_in_order() {
         assert_eq!(server.faults(), [(Kind::Stall, 1)]);
     });
 }
+
+/// A publisher whose 40 messages of 8 KiB overflow the pipe of a client that does not read; how many of them another client heard by
+/// then, how many in the end, and what was written down.
+fn beside_a_slow_reader(fault: &str) -> (usize, usize, Vec<String>) {
+    let lines = Lines::default();
+    let sinks = Sinks { faults: Some(lines.sink()), ..Sinks::default() };
+    let config = ServerConfig { faults: vec![fault.parse().unwrap_or_else(|error| panic!("{fault}: {error}"))], ..quiet() };
+    let out = std::rc::Rc::new(std::cell::Cell::new((0, 0)));
+    let heard = std::rc::Rc::clone(&out);
+    with_sinks(config, sinks, |server| async move {
+        let mut publisher = Client::connect(&server).await;
+        let mut slow = Client::connect(&server).await;
+        let mut other = Client::connect(&server).await;
+        let mut early = 0;
+        for _ in 0..40 {
+            publisher.send(0x82, &[7; 8192]).await;
+            publisher.hear_all(Duration::from_millis(10)).await;
+            early += other.hear_all(Duration::from_millis(10)).await.len();
+        }
+        let (mut all, mut by_slow) = (early, 0);
+        for _ in 0..40 {
+            by_slow += slow.hear_all(Duration::from_millis(10)).await.len();
+            all += other.hear_all(Duration::from_millis(10)).await.len();
+            publisher.hear_all(Duration::from_millis(10)).await;
+        }
+        assert_eq!(by_slow, 40, "{fault}: the slow one loses nothing");
+        heard.set((early, all));
+    });
+    let (early, all) = out.get();
+    (early, all, lines.all())
+}
+
+#[test]
+fn one_slow_reader_holds_up_everybody_when_asked() {
+    let (early, all, log) = beside_a_slow_reader("head-of-line");
+    assert!((7..10).contains(&early), "a pipe holds 64 KiB: {early}");
+    assert_eq!(all, 40, "what is held up is not lost");
+    assert_eq!(log.len(), 40 - early, "every publication held up is written down: {log:?}");
+    for line in &log {
+        assert!(line.contains("\"fault\":\"head-of-line\",\"client\":1,") && line.contains("\"copies\":2,"), "{line}");
+    }
+    // Whom it is not for is waited for by nobody, and no longer than asked.
+    for fault in ["head-of-line,clients=0+2", "head-of-line,until=1ms"] {
+        assert_eq!(beside_a_slow_reader(fault), (40, 40, Vec::new()), "{fault}");
+    }
+    // The first to wait may only wait at every second number; those behind it keep their order and wait with it.
+    let (early, all, _) = beside_a_slow_reader("head-of-line,every=2");
+    assert!(early < 11 && all == 40, "{early} of {all}");
+}
+
+#[test]
+fn a_slow_reader_that_goes_away_holds_up_nobody() {
+    let config = ServerConfig { faults: vec!["head-of-line".parse().expect("a fault")], ..quiet() };
+    with_sinks(config, Sinks::default(), |server| async move {
+        let mut publisher = Client::connect(&server).await;
+        let slow = Client::connect(&server).await;
+        for _ in 0..20 {
+            publisher.send(0x82, &[7; 8192]).await;
+            pass(1).await;
+        }
+        let early = publisher.hear_all(Duration::from_secs(1)).await.len();
+        drop(slow);
+        assert_eq!(early + publisher.hear_all(Duration::from_secs(1)).await.len(), 20);
+        assert!(early < 20);
+    });
+}
+
+#[test]
+fn the_dead_are_kept_late_or_wrongly_told_as_asked() {
+    let table: &[(&str, &[u8], Option<u16>, u64)] = &[
+        ("drop,rate=0", &[0x89, 0x88], Some(1011), 0),
+        ("dead-kept", &[0x89; 9], None, 1),
+        ("dead-late=3s", &[0x89, 0x88], Some(1011), 1),
+        ("dead-code=1000", &[0x89, 0x88], Some(1000), 1),
+        ("dead-code=4999,clients=1", &[0x89, 0x88], Some(1011), 0),
+    ];
+    for (fault, expected, code, committed) in table {
+        let faults = vec![fault.parse().unwrap_or_else(|error| panic!("{fault}: {error}"))];
+        let config = ServerConfig { protocol_ping: Some(Duration::from_secs(1)), faults, ..quiet() };
+        with_sinks(config, Sinks::default(), |server| async move {
+            let start = tokio::time::Instant::now();
+            let mut dead = Client::connect(&server).await;
+            let mut frames = Vec::new();
+            while let Ok(Some(frame)) = tokio::time::timeout_at(start + Duration::from_millis(9_500), dead.hear()).await {
+                frames.push(frame);
+            }
+            assert_eq!(frames.iter().map(|frame| frame.first).collect::<Vec<_>>(), *expected, "{fault}");
+            assert_eq!(frames.last().and_then(Frame::code), *code, "{fault}");
+            assert_eq!(server.faults().first().map_or(0, |(_, n)| *n), *committed, "{fault}");
+            let closed = if fault.starts_with("dead-late") { 5 } else { 2 };
+            assert!(code.is_none() || start.elapsed().as_secs() == closed, "{fault}: {:?}", start.elapsed());
+        });
+    }
+}

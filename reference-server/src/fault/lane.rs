@@ -296,6 +296,11 @@ impl Lane {
         due
     }
 
+    /// Whether anything has yet to leave it.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.line.is_empty()
+    }
+
     /// When to ask again.
     pub(crate) fn next(&self) -> Option<Duration> {
         let line = self.line.front().map(|(at, ..)| *at);

@@ -13,6 +13,16 @@ use crate::frame::{self, Message};
 use crate::peer::Peer;
 use crate::shard::Shard;
 
+/// What becomes of a client when its next ping is due.
+pub(crate) enum Dead {
+    /// It did not answer the last one, and is closed with this code.
+    Close(u16),
+    /// It is looked at again then.
+    Wait(Duration),
+    /// It is pinged (again).
+    Keep,
+}
+
 /// What is ahead for one client of a faulty server.
 pub(crate) struct Trouble {
     /// What happens once, and when.
@@ -21,6 +31,9 @@ pub(crate) struct Trouble {
     unsolicited_sent: u64,
     drift: f64,
     beats: u64,
+    /// Since it no longer answers pings: that it is kept was written down, or when it is given up late.
+    kept: bool,
+    late: Option<Duration>,
 }
 
 impl Trouble {
@@ -40,7 +53,15 @@ impl Trouble {
             Some((_, Argument::Share(share))) => share,
             _ => 0.0,
         };
-        Some(Box::new(Self { once: once.iter().filter_map(ahead).collect(), unsolicited, unsolicited_sent: 0, drift, beats: 0 }))
+        Some(Box::new(Self {
+            once: once.iter().filter_map(ahead).collect(),
+            unsolicited,
+            unsolicited_sent: 0,
+            drift,
+            beats: 0,
+            kept: false,
+            late: None,
+        }))
     }
 
     /// When something is next to happen.
@@ -63,6 +84,28 @@ impl Trouble {
         let (_, kind, argument) = self.once.swap_remove(due);
         shard.shared.book.write(kind, &Act::new(kind, peer.index, now));
         Some((kind, argument))
+    }
+
+    /// What becomes of a client whose last ping is `unanswered`, or is not.
+    pub(crate) fn dead(&mut self, shard: &Shard, peer: &Peer, unanswered: bool, now: Duration) -> Dead {
+        if !unanswered {
+            (self.kept, self.late) = (false, None);
+            return Dead::Keep;
+        }
+        if self.kept || shard.commit(Kind::DeadKept, peer.index, 0).is_some() {
+            self.kept = true;
+            return Dead::Keep;
+        }
+        if self.late.is_none()
+            && let Some(Argument::Span(span, _)) = shard.commit(Kind::DeadLate, peer.index, 0)
+        {
+            self.late = Some(now + span);
+            return Dead::Wait(now + span);
+        }
+        match shard.commit(Kind::DeadCode, peer.index, 0) {
+            Some(Argument::Count(code)) => Dead::Close(u16::try_from(code).unwrap_or(u16::MAX)),
+            _ => Dead::Close(1011),
+        }
     }
 
     /// When beat `n` (from 1) is due, and whether that is early.
