@@ -1,10 +1,11 @@
 //! The matrix: each fault the reference server can commit, exactly the findings that must leave Pass, and which number of the
 //! report must equal the number of acts the server wrote down. One row a fault; a fault that is left out has its reason.
 
-use crate::measure::Summary;
+use super::load::Load;
+use super::staged::Ran;
 
-/// What a count of the report is compared with.
-pub(super) type Count = fn(&Summary) -> u64;
+/// What of the report is compared with the server's log.
+pub(super) type Count = fn(&Ran) -> u64;
 
 /// One row.
 #[derive(Clone, Copy)]
@@ -21,21 +22,13 @@ pub(super) struct Row {
     pub(super) load: Load,
 }
 
-/// Under what load a fault is proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Load {
-    /// The clients publish, and the server relays.
-    Relay,
-    /// The same while clients leave and come back.
-    Churned,
-    /// Nobody publishes: the server broadcasts by itself.
-    Feed,
-}
-
 impl Row {
-    /// The fault, and whether clients are disrupted meanwhile.
+    /// The fault, and what goes on meanwhile where that is more than publishing.
     pub(super) fn name(&self) -> String {
-        if self.load == Load::Churned { format!("{} + churn", self.fault) } else { self.fault.to_owned() }
+        match self.load.name() {
+            "" => self.fault.to_owned(),
+            load => format!("{} + {load}", self.fault),
+        }
     }
 }
 
@@ -47,34 +40,29 @@ const fn feed(fault: &'static str, trips: &'static [&'static str], count: Option
     Row { fault, trips, count, because, load: Load::Feed }
 }
 
-/// Clients leave and come back while the fault is committed.
-const fn churned(fault: &'static str, trips: &'static [&'static str], because: &'static str) -> Row {
-    Row { fault, trips, count: None, because, load: Load::Churned }
+const fn under(load: Load, fault: &'static str, trips: &'static [&'static str], count: Option<Count>, because: &'static str) -> Row {
+    Row { fault, trips, count, because, load }
 }
 
-/// Two clients a second leave with a closing handshake, and come back a third of a second later; nothing is to be replayed to them.
-pub(super) const CHURN: &str = r#"
-[checks.recovery]
-within = "1s"
-[checks]
-resume = "nothing"
-[[disrupt]]
-verb = "churn"
-at = "500ms"
-rate = "2/s"
-for = "300ms"
-"#;
-
-const MISSING: Option<Count> = Some(|s| s.copies.missing);
-const DUPLICATE: Option<Count> = Some(|s| s.copies.duplicate);
-const OUT_OF_ORDER: Option<Count> = Some(|s| s.copies.out_of_order);
+const MISSING: Option<Count> = Some(|ran| ran.summary.copies.missing);
+const DUPLICATE: Option<Count> = Some(|ran| ran.summary.copies.duplicate);
+const OUT_OF_ORDER: Option<Count> = Some(|ran| ran.summary.copies.out_of_order);
 
 /// Ticks that never came; an act of the server's log is a copy, and there are eight clients.
-const SKIPPED: Option<Count> = Some(|s| s.feed.as_ref().map_or(0, |feed| feed.missed * 8));
-const LATE_TICKS: Option<Count> = Some(|s| s.feed.as_ref().map_or(0, |feed| feed.late));
+const SKIPPED: Option<Count> = Some(|ran| ran.summary.feed.as_ref().map_or(0, |feed| feed.missed * 8));
+const LATE_TICKS: Option<Count> = Some(|ran| ran.summary.feed.as_ref().map_or(0, |feed| feed.late));
 
-fn damaged(summary: &Summary, kind: &str) -> u64 {
-    summary.copies.damaged.get(kind).copied().unwrap_or(0)
+const REFUSED: Option<Count> = Some(|ran| ran.summary.connections.failed.values().sum());
+const LOST: Option<Count> = Some(|ran| ran.summary.connections.lost);
+const UNNOTICED: Option<Count> = Some(|ran| violations(ran, "dead_peer"));
+
+fn damaged(ran: &Ran, kind: &str) -> u64 {
+    ran.summary.copies.damaged.get(kind).copied().unwrap_or(0)
+}
+
+/// How often a check was violated.
+fn violations(ran: &Ran, check: &str) -> u64 {
+    ran.findings.iter().filter(|finding| finding.check == check).map(|finding| finding.violations).sum()
 }
 
 /// The rows.
@@ -96,9 +84,9 @@ pub(super) const MATRIX: &[Row] = &[
         None,
         "a server that stands still is late with everything it owes",
     ),
-    row("truncate,every=9", &["integrity"], Some(|s| damaged(s, "length")), "the copy is shorter than what was sent"),
-    row("flip,every=9", &["integrity"], Some(|s| damaged(s, "bytes")), "one byte differs"),
-    row("opcode,every=9", &["integrity"], Some(|s| damaged(s, "opcode")), "text became binary; the copy still counts as delivered"),
+    row("truncate,every=9", &["integrity"], Some(|ran| damaged(ran, "length")), "the copy is shorter than what was sent"),
+    row("flip,every=9", &["integrity"], Some(|ran| damaged(ran, "bytes")), "one byte differs"),
+    row("opcode,every=9", &["integrity"], Some(|ran| damaged(ran, "opcode")), "text became binary; the copy still counts as delivered"),
     row("fragment", &[], None, "fragments are legal (RFC 6455 5.4)"),
     row("dribble", &[], None, "a byte at a time is legal, if slow"),
     row("re-serialise,every=9", &["integrity"], None, "the payload is wrapped, and the scenario describes no envelope"),
@@ -112,30 +100,17 @@ pub(super) const MATRIX: &[Row] = &[
     row("pong-late=1200ms,clients=4", &["pong"], None, "an answer beyond the limit"),
     row("pong-twice,clients=4", &["pong"], None, "answered twice"),
     row("pong-everyone,clients=4", &["pong"], None, "an answer to one client reaches the others"),
-    row("refuse=503,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "a client that was refused never opened"),
+    row("refuse=503,clients=3", &["connect"], REFUSED, "a client that was refused never opened"),
     row("slow-handshake=1500ms,clients=3", &["connect"], None, "the handshake takes longer than allowed"),
-    row("wrong-accept,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "RFC 6455 4.1: the connection is failed"),
-    row(
-        "no-upgrade-header,clients=3",
-        &["connect"],
-        Some(|s| s.connections.failed.values().sum()),
-        "RFC 6455 4.1: the connection is failed",
-    ),
-    row("subprotocol,clients=3", &["connect"], Some(|s| s.connections.failed.values().sum()), "RFC 6455 4.1: nobody offered it"),
-    row(
-        "close=1011,clients=3,from=3s",
-        &["survival"],
-        Some(|s| s.connections.lost),
-        "closed unasked; what it misses then is contested, not missing",
-    ),
-    row("close-silent,clients=3,from=3s", &["survival"], Some(|s| s.connections.lost), "TCP ends without a Close frame"),
+    row("wrong-accept,clients=3", &["connect"], REFUSED, "RFC 6455 4.1: the connection is failed"),
+    row("no-upgrade-header,clients=3", &["connect"], REFUSED, "RFC 6455 4.1: the connection is failed"),
+    row("subprotocol,clients=3", &["connect"], REFUSED, "RFC 6455 4.1: nobody offered it"),
+    row("close=1011,clients=3,from=3s", &["survival"], LOST, "closed unasked; what it misses then is contested, not missing"),
+    row("close-silent,clients=3,from=3s", &["survival"], LOST, "TCP ends without a Close frame"),
     row("masked,clients=3,from=3s", &["survival"], None, "RFC 6455 5.1: we must fail the connection"),
     row("rsv,clients=3,from=3s", &["survival"], None, "RFC 6455 5.2: we must fail the connection"),
     row("bad-utf8,clients=3,from=3s", &["survival"], None, "RFC 6455 8.1: we must fail the connection"),
     row("oversize,clients=3,from=3s", &["survival"], None, "a frame nobody can take"),
-    churned("refuse=503,from=2500ms", &["recovery"], "who left is not let in again"),
-    churned("replay=1000", &["resume"], "who comes back is sent what it missed, and nobody promised that"),
-    churned("after-close", &["stray_after_leave"], "RFC 6455 5.5.1: nothing stands behind a Close frame"),
     row("fragmented-control,clients=3,from=3s", &["survival"], None, "RFC 6455 5.5: we must fail the connection"),
     feed("drop,every=3,clients=3,from=2s,until=6s", &["delivery"], MISSING, "what the others got of the feed, this one did not"),
     feed("drop-forever,clients=5,from=2500ms", &["delivery"], None, "one client goes deaf to the feed"),
@@ -149,6 +124,25 @@ pub(super) const MATRIX: &[Row] = &[
     ),
     feed("drop-publication,every=4,from=2s,until=6s", &["feed"], SKIPPED, "a tick that reaches nobody is missed by the cadence alone"),
     feed("tick-late=150ms,every=4,from=2s,until=6s", &["feed"], LATE_TICKS, "the feed itself is late, and all clients are equally"),
+    under(Load::Churn, "refuse=503,from=2500ms", &["recovery"], None, "who left is not let in again"),
+    under(
+        Load::Churn,
+        "replay=5",
+        &["resume"],
+        Some(|ran| violations(ran, "resume")),
+        "who comes back is sent some of what it missed, and nobody promised that",
+    ),
+    under(
+        Load::Churn,
+        "after-close,until=4500ms",
+        &["stray_after_leave"],
+        Some(|ran| violations(ran, "stray_after_leave")),
+        "RFC 6455 5.5.1: nothing stands behind a Close frame; the closes at the end of the run are nobody's leave",
+    ),
+    under(Load::SlowReader, "head-of-line", &["isolation"], None, "one reads slowly, and all the others wait with it"),
+    under(Load::HalfOpen, "dead-kept", &["dead_peer"], UNNOTICED, "who answers no ping is never given up"),
+    under(Load::HalfOpen, "dead-late=3s", &["dead_peer"], UNNOTICED, "who answers no ping is given up too late"),
+    under(Load::HalfOpen, "dead-code=1000", &["dead_peer"], UNNOTICED, "who answers no ping is given up as if it had taken its leave"),
 ];
 
 /// Faults without a row, and why.

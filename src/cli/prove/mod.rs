@@ -2,6 +2,7 @@
 //! in a run of its own; exactly the findings that name it must leave Pass, and the counts must be those of the server's log.
 
 mod honest;
+mod load;
 mod matrix;
 mod staged;
 
@@ -15,7 +16,8 @@ use crate::check::{Finding, Outcome};
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
-use matrix::{CHURN, LEFT_OUT, Load, MATRIX, Row};
+use load::Load;
+use matrix::{LEFT_OUT, MATRIX, Row};
 
 /// `wsbench prove`.
 #[derive(Debug, Args)]
@@ -48,74 +50,6 @@ pub struct ProveArgs {
 
 /// The fault of a server that commits none.
 const HONEST: &str = "(none)";
-
-/// The load every row about a relay is proved under: small, with every check asked for, and with limits that a busy machine can keep.
-const SCENARIO: &str = r#"
-name = "prove"
-[clients]
-count = 8
-connect_rate = "200/s"
-greeting = "something"
-[publish]
-publishers = 1
-pace = { rate = "40/s" }
-size = "256B"
-[phases]
-warm_up = "0s"
-steady = "5s"
-drain = "4s"
-[checks.connect]
-min_share = "100%"
-within = "1s"
-[checks.delivery]
-within = "1200ms"
-[checks.latency]
-p99 = "1200ms"
-[checks.pong]
-send = "ping"
-expect = { json = { type = 0, message = "pong" } }
-protocol = true
-every = "1s"
-within = "900ms"
-[checks.heartbeat]
-expect = { json = { type = 1, message = "ping" } }
-every = "1s"
-tolerance = "450ms"
-[checks.instrument]
-late_send = "1s"
-max_loop_lag = "1s"
-"#;
-
-/// The load of rows about a server that broadcasts by itself.
-const FEED: &str = r#"
-name = "prove-feed"
-[target]
-feed = "300ms"
-[clients]
-count = 8
-connect_rate = "200/s"
-greeting = "something"
-[publish]
-via = "server"
-match = { json = { type = "tick" } }
-id = "/seq"
-[phases]
-warm_up = "0s"
-steady = "7s"
-drain = "4s"
-[checks.connect]
-min_share = "100%"
-within = "1s"
-[checks.delivery]
-within = "1200ms"
-[checks.latency.spread]
-max = "1200ms"
-[checks.feed]
-every = "300ms"
-tolerance = "95ms"
-[checks.instrument]
-max_loop_lag = "1s"
-"#;
 
 /// What came of a row.
 struct Proof {
@@ -199,20 +133,13 @@ async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
         HONEST => Vec::new(),
         fault => vec![fault.parse().map_err(|e| Stopped::environment(format!("{fault}: {e}")))?],
     };
-    let load = row.load;
-    let text = match load {
-        Load::Relay => SCENARIO.to_owned(),
-        Load::Churned => format!("{SCENARIO}{CHURN}"),
-        Load::Feed => FEED.to_owned(),
-    };
-    let heartbeat = Some(std::time::Duration::from_secs(1));
-    let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
-    let ran = staged::run(config, &text, seed, 1).await?;
+    let config = ServerConfig { faults, seed, ..row.load.server() };
+    let ran = staged::run(config, &row.load.scenario(), seed, 1).await?;
     Ok(Proof {
         tripped: tripped(&ran.findings),
         logged: ran.log.iter().map(|line| copies(line)).sum(),
         acts: ran.log.len() as u64,
-        counted: row.count.map(|count| count(&ran.summary)),
+        counted: row.count.map(|count| count(&ran)),
         row,
     })
 }
