@@ -205,6 +205,9 @@ pub(crate) fn tampered_response(shard: &Shard, index: u64, upgrade: &Upgrade) ->
 pub(crate) fn with_lane(shard: &Shard, peer: Peer) -> Peer {
     let with = shard.surroundings();
     let silent = with.faults.strike(Kind::Silent, peer.index, 0, with.now).is_some();
+    if with.faults.aims(Kind::HeadOfLine, peer.index) {
+        peer.keep_little();
+    }
     let dribbles = shard.commit(Kind::Dribble, peer.index, 0).is_some();
     let lane = Lane::new(peer.index, silent);
     peer.with_lane(lane, dribbles)

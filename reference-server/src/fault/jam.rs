@@ -80,8 +80,7 @@ impl Shard {
 
     fn write_down(&self, blocker: u64, since: Duration, publication: &Publication) {
         let now = self.shared.clock.now();
-        let span = crate::units::format_duration(now.saturating_sub(since));
-        let mut act = Act::new(Kind::HeadOfLine, blocker, now).of(publication).with(span);
+        let mut act = Act::new(Kind::HeadOfLine, blocker, now).of(publication).with(format!("{}ms", now.saturating_sub(since).as_millis()));
         let others = self.open().iter().filter(|peer| peer.index != blocker && is_owed(self, peer, publication)).count();
         act.copies = Some(others as u64);
         self.shared.book.write(Kind::HeadOfLine, &act);

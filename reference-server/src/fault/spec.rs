@@ -109,7 +109,7 @@ faults! {
     CloseSilent "close-silent" Argument::None, "A client's socket is closed without a Close frame, at from= or when it opens";
     Reset "reset" Argument::None, "A connection is reset in the middle of a copy's frame";
     HalfOpen "half-open" Argument::None, "A client is no longer read, at from= or when it opens; its socket stays";
-    HeadOfLine "head-of-line" Argument::None, "While a client does not take what waits for it, nobody is sent the publications behind it";
+    HeadOfLine "head-of-line" Argument::None, "While a client does not take what waits for it (its socket keeps little), nobody is sent the publications behind it";
     DeadKept "dead-kept" Argument::None, "A client that does not answer protocol pings (--protocol-ping) is kept all the same";
     DeadLate "dead-late" ms(5000), "A client that does not answer protocol pings is given up late by a span";
     DeadCode "dead-code" Argument::Count(1000), "A client that does not answer protocol pings is closed with another code than 1011";

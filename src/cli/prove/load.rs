@@ -102,8 +102,8 @@ rate = "2/s"
 for = "300ms"
 "#;
 
-/// One client takes a kilobyte a second of six hundred, for two seconds: enough to fill what the kernel keeps for it, too little to
-/// fill its outbox.
+/// One client takes a kilobyte a second of six hundred, for the last two seconds: enough to fill what the kernel keeps for it, too
+/// little to fill its outbox. What waits then may take seconds to get going again (TCP probes a closed window ever more seldom).
 const SLOW_READER: &str = r#"
 name = "prove-slow-reader"
 [clients]
@@ -117,12 +117,12 @@ size = "16KiB"
 [phases]
 warm_up = "0s"
 steady = "5s"
-drain = "4s"
+drain = "9s"
 [checks.connect]
 min_share = "100%"
 within = "1s"
 [checks.delivery]
-within = "4s"
+within = "8s"
 [checks.isolation]
 slower = "400ms"
 [checks.instrument]
@@ -130,7 +130,7 @@ late_send = "1s"
 max_loop_lag = "1s"
 [[disrupt]]
 verb = "slow_reader"
-at = "1500ms"
+at = "2900ms"
 for = "2s"
 per_second = "1KiB"
 "#;
