@@ -88,8 +88,8 @@ impl Session {
             peer.say(&shard, greeting.frame().clone());
         }
         shard.replay(&peer);
-        let trouble = Trouble::ahead(&shard, peer.index, opened);
-        let next_beat = config.heartbeat.map(|period| match &trouble {
+        let mut trouble = Trouble::ahead(&shard, peer.index, opened);
+        let next_beat = config.heartbeat.map(|period| match &mut trouble {
             None => opened + period,
             Some(trouble) => trouble.next_beat(&shard, peer.index, opened, period),
         });

@@ -106,7 +106,7 @@ fn copies_change_as_asked() {
         ("masked,clients=1", Kind::Masked, 20, |texts| texts),
         ("rsv=4,clients=1", Kind::Rsv, 20, |texts| texts),
         ("dribble,clients=1", Kind::Dribble, 1, |texts| texts),
-        ("silent,clients=1", Kind::Silent, 20, |_| Vec::new()),
+        ("silent,clients=1", Kind::Silent, 1, |_| Vec::new()),
     ];
     for (fault, kind, times, expected) in table {
         let seen = listen(fault, quiet());
@@ -224,8 +224,8 @@ fn heartbeats_miss_their_beat_as_asked() {
         ("beat-never", false, &[], 5),
         ("beat-never,every=2", false, &[1000, 3000, 5000], 2),
         ("beat-late=200ms", false, &[1200, 2200, 3200, 4200, 5200], 5),
-        ("beat-early=200ms", false, &[800, 1800, 2800, 3800, 4800], 6),
-        ("beat-drift=10%", false, &[1100, 2300, 3600, 5000], 5),
+        ("beat-early=200ms", false, &[800, 1800, 2800, 3800, 4800], 5),
+        ("beat-drift=10%", false, &[1100, 2300, 3600, 5000], 4),
         ("beat-double=300ms", false, &[1000, 1300, 2000, 2300, 3000, 3300, 4000, 4300, 5000, 5300], 5),
         ("beat-stop=2", false, &[1000, 2000], 3),
         ("beat-starved", false, &[1000, 2000, 3000, 4000, 5000], 0),
@@ -276,6 +276,22 @@ fn handshakes_go_wrong_as_asked() {
     assert!(response("wrong-accept").contains("101") && !response("wrong-accept").contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert!(!response("no-upgrade-header").contains("Upgrade: websocket"));
     assert!(response("subprotocol=leaked").contains("Sec-WebSocket-Protocol: leaked\r\n"));
+    let offered = |fault: &str| {
+        let faults = vec![fault.parse().unwrap_or_else(|error| panic!("{fault}: {error}"))];
+        let config = ServerConfig { subprotocols: vec!["chat".into()], faults, ..quiet() };
+        let out = std::rc::Rc::new(std::cell::RefCell::new((String::new(), Vec::new())));
+        let seen = std::rc::Rc::clone(&out);
+        with_sinks(config, Sinks::default(), |server| async move {
+            let asked = request("/", "Sec-WebSocket-Protocol: chat\r\n");
+            let response = Client::ask(&server, asked.as_bytes()).await.map(|client| client.response).unwrap_or_default();
+            *seen.borrow_mut() = (response, server.faults());
+        });
+        out.take()
+    };
+    assert!(offered("subprotocol-none,clients=1").0.contains("Sec-WebSocket-Protocol: chat\r\n"));
+    let (none, committed) = offered("subprotocol-none");
+    assert!(none.contains("101") && !none.contains("Sec-WebSocket-Protocol"), "{none}");
+    assert_eq!(committed, [(Kind::SubprotocolNone, 1)]);
     assert!(response("refuse=502").starts_with("HTTP/1.1 502"));
     let config = ServerConfig { faults: vec!["slow-handshake=2s".parse().expect("a fault")], ..quiet() };
     with_sinks(config, Sinks::default(), |server| async move {

@@ -172,6 +172,7 @@ async fn give_up(shard: Rc<Shard>, link: Weak<RefCell<Link>>, conn: ConnId, with
     if link.borrow().state() == State::Waiting {
         let at = shard.clock.now();
         shard.observe(Event::NotReady { conn, at, detail: &format!("the greeting did not come within {within}") });
+        shard.gauge.gave_up();
         link.borrow_mut().close(crate::wire::close::NORMAL, crate::event::ClosedBy::Script);
     }
 }

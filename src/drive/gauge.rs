@@ -124,6 +124,11 @@ impl Gauge {
         self.ready.fetch_add(1, Relaxed);
     }
 
+    /// A client is given up before it became a member: nobody waits for it any more, whatever its server does with its Close.
+    pub(super) fn gave_up(&self) {
+        self.not_ready.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn ended(&self, was_ready: bool) {
         self.open.fetch_sub(1, Relaxed);
         if !was_ready {

@@ -105,6 +105,9 @@ impl Session {
         }
         if let Some(reason) = todo.failed {
             shard.observe(Event::NotReady { conn: self.conn, at, detail: &reason });
+            if self.state == State::Waiting {
+                shard.gauge.gave_up();
+            }
             self.close(io, close::NORMAL, ClosedBy::Script);
         }
     }

@@ -190,6 +190,9 @@ pub(crate) fn tampered_response(shard: &Shard, index: u64, upgrade: &Upgrade) ->
     if shard.commit(Kind::WrongAccept, index, 0).is_some() {
         upgrade.accept = upgrade.accept.chars().rev().collect();
     }
+    if upgrade.protocol.is_some() && shard.commit(Kind::SubprotocolNone, index, 0).is_some() {
+        upgrade.protocol = None;
+    }
     if let Some(Argument::Text(name)) = shard.commit(Kind::Subprotocol, index, 0) {
         upgrade.protocol = Some(name);
     }
@@ -204,7 +207,7 @@ pub(crate) fn tampered_response(shard: &Shard, index: u64, upgrade: &Upgrade) ->
 /// A client of a faulty server.
 pub(crate) fn with_lane(shard: &Shard, peer: Peer) -> Peer {
     let with = shard.surroundings();
-    let silent = with.faults.strike(Kind::Silent, peer.index, 0, with.now).is_some();
+    let silent = shard.commit(Kind::Silent, peer.index, 0).is_some();
     if with.faults.aims(Kind::HeadOfLine, peer.index) {
         peer.keep_little();
     }

@@ -99,7 +99,6 @@ impl Lane {
         let note = |kind| with.book.write(kind, &Act::new(kind, self.index, with.now).of(publication));
         let strike = |kind| with.faults.strike(kind, self.index, n, with.now);
         if self.silent {
-            note(Kind::Silent);
             return Passed::On;
         }
         self.lost |= strike(Kind::DropForever).is_some();

@@ -105,6 +105,7 @@ faults! {
     WrongAccept "wrong-accept" Argument::None, "The 101 has a wrong Sec-WebSocket-Accept";
     NoUpgradeHeader "no-upgrade-header" Argument::None, "The 101 has no Upgrade field";
     Subprotocol "subprotocol" Argument::Text("leaked".into()), "The 101 selects a sub-protocol nobody offered";
+    SubprotocolNone "subprotocol-none" Argument::None, "The 101 selects none of the sub-protocols that were offered and are spoken";
     Close "close" Argument::Count(1011), "A client is closed with a code, at from= or when it opens";
     CloseSilent "close-silent" Argument::None, "A client's socket is closed without a Close frame, at from= or when it opens";
     Reset "reset" Argument::None, "A connection is reset in the middle of a copy's frame";

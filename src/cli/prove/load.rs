@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use reference_server::ServerConfig;
+use reference_server::{Fanout, ServerConfig};
 
 /// Under what load a fault is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
     /// The clients publish, and the server relays.
     Relay,
+    /// The same, but nobody gets what it sent itself.
+    Others,
+    /// The same, and each client offers a subprotocol that the server speaks.
+    Subprotocol,
     /// The same while clients leave and come back.
     Churn,
     /// The same while one client hardly reads.
@@ -24,6 +28,8 @@ impl Load {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Relay => "",
+            Self::Others => "others",
+            Self::Subprotocol => "subprotocol",
             Self::Churn => "churn",
             Self::SlowReader => "slow reader",
             Self::HalfOpen => "half-open",
@@ -35,6 +41,8 @@ impl Load {
     pub(super) fn scenario(self) -> String {
         match self {
             Self::Relay => RELAY.to_owned(),
+            Self::Others => RELAY.replace("[publish]", "[publish]\naudience = \"others\""),
+            Self::Subprotocol => RELAY.replace("[clients]", "[clients]\nsubprotocols = [\"chat\"]"),
             Self::Churn => format!("{RELAY}{CHURN}"),
             Self::SlowReader => SLOW_READER.to_owned(),
             Self::HalfOpen => HALF_OPEN.to_owned(),
@@ -45,6 +53,8 @@ impl Load {
     /// The server.
     pub(super) fn server(self) -> ServerConfig {
         ServerConfig {
+            fanout: if self == Self::Others { Fanout::Others } else { Fanout::All },
+            subprotocols: if self == Self::Subprotocol { vec!["chat".to_owned()] } else { Vec::new() },
             heartbeat: Some(Duration::from_secs(1)),
             protocol_ping: (self == Self::HalfOpen).then_some(Duration::from_millis(500)),
             ..ServerConfig::on_free_port()
