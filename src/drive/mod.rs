@@ -35,6 +35,7 @@ mod hush;
 pub mod limits;
 mod link;
 mod live;
+mod mishap;
 mod pacer;
 mod pipe;
 mod proxy;
