@@ -66,6 +66,7 @@ fn a_reader_that_goes_away_is_no_bug() {
 
 /// A stopped program, a closed lid, a debugger: whatever ran meanwhile, time was lost, and the report says whose.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a stop of three seconds takes three seconds")]
 fn a_run_that_was_stopped_for_seconds_blames_itself() {
     let steady = LONG.replace("10m", "6s") + "drain = \"3s\"\n[checks.delivery]\nwithin = \"1s\"\n";
     // With the built-in server, the process that is stopped is the server too, and with workers nobody else notices.
