@@ -98,7 +98,7 @@ fn copies_change_as_asked() {
         ("flip,clients=1", Kind::Flip, 20, flip),
         ("reorder,clients=1", Kind::Reorder, 10, swap_pairs),
         ("swap,clients=1", Kind::Swap, 20, cross),
-        ("batch=2,clients=1", Kind::Batch, 10, lines),
+        ("batch=2,clients=1", Kind::Batch, 20, lines),
         ("re-serialise,clients=1", Kind::Reserialise, 20, wrap),
         ("opcode,clients=1", Kind::Opcode, 20, |texts| texts),
         ("delay=700ms,clients=1", Kind::Delay, 20, |texts| texts),

@@ -196,9 +196,10 @@ impl Lane {
             [] => {}
             [one] => self.frame(with, one),
             [first, ..] => {
-                let mut act = Act::new(Kind::Batch, self.index, with.now).of(&first.publication);
-                act.copies = Some(batch.len() as u64);
-                with.book.write(Kind::Batch, &act);
+                for held in &batch {
+                    let act = Act::new(Kind::Batch, self.index, with.now).of(&held.publication);
+                    with.book.write(Kind::Batch, &act.with(format!("one of {}", batch.len())));
+                }
                 let copies = u32::try_from(batch.len()).unwrap_or(u32::MAX);
                 self.queue_copy(with, first.n, Body::batched(&bodies).framed(), copies, &first.publication);
             }

@@ -6,6 +6,7 @@ mod load;
 mod matrix;
 mod staged;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -58,12 +59,15 @@ struct Proof {
     logged: u64,
     counted: Option<u64>,
     acts: u64,
+    /// Publications that witnesses name and the server's log does not.
+    strangers: BTreeSet<u64>,
 }
 
 impl Proof {
     fn holds(&self) -> bool {
         self.tripped == self.row.trips
             && self.counted.is_none_or(|counted| counted == self.logged)
+            && self.strangers.is_empty()
             && (self.acts > 0 || self.row.fault == HONEST)
     }
 }
@@ -121,11 +125,11 @@ fn listing() -> String {
     let mut out = String::new();
     for row in MATRIX {
         let trips = if row.trips.is_empty() { "nothing".to_owned() } else { row.trips.join(", ") };
-        let _ = writeln!(out, "{:<50} {trips:<36} {}", row.name(), row.because);
+        let _ = writeln!(out, "{:<52} {trips:<36} {}", row.name(), row.because);
     }
     let _ = writeln!(out, "\nchecks without a row:");
     for (check, reason) in LEFT_OUT {
-        let _ = writeln!(out, "{check:<50} {reason}");
+        let _ = writeln!(out, "{check:<52} {reason}");
     }
     out
 }
@@ -143,8 +147,22 @@ async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
         logged: ran.log.iter().map(|line| copies(line)).sum(),
         acts: ran.log.len() as u64,
         counted: row.count.in_report(&ran),
+        strangers: strangers(row, &ran.findings, &ran.log),
         row,
     })
+}
+
+/// Publications that a finding's witnesses name though nothing was done to them, where acts are counted and concern publications. The
+/// one publisher of a load numbers its publications as the server does; a feed is numbered by the server alone.
+fn strangers(row: Row, findings: &[Finding], log: &[String]) -> BTreeSet<u64> {
+    let act = |line: &String| serde_json::from_str::<serde_json::Value>(line).ok()?["publication"].as_u64();
+    let known: BTreeSet<u64> = log.iter().filter_map(act).collect();
+    if known.is_empty() || row.load == Load::Feed || matches!(row.count, Count::None) {
+        return BTreeSet::new();
+    }
+    let failed = findings.iter().filter(|finding| finding.outcome != Outcome::Pass);
+    let named = failed.flat_map(|finding| &finding.witnesses).filter_map(|witness| witness.seq.map(u64::from));
+    named.filter(|seq| !known.contains(seq)).collect()
 }
 
 fn tripped(findings: &[Finding]) -> Vec<String> {
@@ -159,16 +177,19 @@ fn copies(line: &str) -> u64 {
 
 fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
     let (good, bad) = if unicode { ("✓", "✗") } else { ("+", "x") };
-    let mut out = format!("  {:<50} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
+    let mut out = format!("  {:<52} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
     for proof in honest.iter().chain(proofs) {
         let holds = proof.holds();
         let found = if proof.tripped.is_empty() { "none".to_owned() } else { proof.tripped.join(", ") };
         let counts = proof.counted.map_or_else(|| (proof.acts.to_string(), "-".into()), |n| (proof.logged.to_string(), n.to_string()));
         let mark = if holds { good } else { bad };
-        let _ = writeln!(out, "{mark} {:<50} {found:<36} {:>8} {:>8}", proof.row.name(), counts.0, counts.1);
+        let _ = writeln!(out, "{mark} {:<52} {found:<36} {:>8} {:>8}", proof.row.name(), counts.0, counts.1);
         if !holds {
             let expected = if proof.row.trips.is_empty() { "none".to_owned() } else { proof.row.trips.join(", ") };
             let _ = writeln!(out, "    should be: {expected} ({})", proof.row.because);
+            if !proof.strangers.is_empty() {
+                let _ = writeln!(out, "    witnesses name publications to which nothing was done: {:?}", proof.strangers);
+            }
         }
     }
     let held = proofs.iter().filter(|p| p.holds()).count();
@@ -178,13 +199,11 @@ fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use reference_server::Fault;
     use reference_server::fault::Kind;
 
-    use super::{LEFT_OUT, MATRIX, Row};
-    use crate::check::CATALOGUE;
+    use super::{BTreeSet, Finding, LEFT_OUT, MATRIX, Outcome, Row, strangers};
+    use crate::check::{CATALOGUE, Witness};
 
     #[test]
     fn every_check_has_a_fault_that_turns_it_red_or_a_reason() {
@@ -217,5 +236,28 @@ mod tests {
             let scenario = row.load.scenario();
             crate::scenario::parse(&scenario, "a load").unwrap_or_else(|error| panic!("{}: {error}", row.name()));
         }
+    }
+
+    #[test]
+    fn a_witness_of_what_was_never_done_is_a_stranger() {
+        let witness = |seq| Witness { at_ns: 1, client: Some(2), publisher: Some(0), seq: Some(seq), what: String::new() };
+        let finding = |outcome, seqs: &[u32]| Finding {
+            check: "delivery".into(),
+            claim: String::new(),
+            population: 9,
+            population_unit: String::new(),
+            outcome,
+            expected: String::new(),
+            observed: String::new(),
+            violations: 2,
+            note: String::new(),
+            witnesses: seqs.iter().map(|seq| witness(*seq)).collect(),
+        };
+        let log =
+            [r#"{"fault":"drop","client":2,"publication":4}"#.to_owned(), r#"{"fault":"drop","client":3,"publication":7}"#.to_owned()];
+        let of = |outcome, seqs: &[u32]| strangers(MATRIX[0], &[finding(outcome, seqs)], &log).into_iter().collect::<Vec<_>>();
+        assert!(of(Outcome::Fail, &[4, 7]).is_empty());
+        assert_eq!(of(Outcome::Fail, &[4, 5, 7]), [5]);
+        assert!(of(Outcome::Pass, &[5]).is_empty());
     }
 }
