@@ -9,7 +9,7 @@ mod feed;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use feed::Feed;
+use feed::{Feed, Kind};
 use wsbench::base::{Instant, PublisherId, RunId, Seq};
 use wsbench::wire::payload;
 use wsbench::wire::reader::Reader;
@@ -95,8 +95,8 @@ fn payload_recognise(bencher: Bencher<'_, '_>, padding: u32) {
     bencher.bench_local(|| payload::recognise(black_box(&message), true, true, STAMP.run));
 }
 
-#[divan::bench(args = [1, 100])]
-fn copy_from_octets_to_books(bencher: Bencher<'_, '_>, frames_a_read: u32) {
-    let mut feed = Feed::new();
+#[divan::bench(args = [(Kind::Plain, 1), (Kind::Plain, 100), (Kind::Furnished, 100), (Kind::Enveloped, 1), (Kind::Enveloped, 100)])]
+fn copy_from_octets_to_books(bencher: Bencher<'_, '_>, (kind, frames_a_read): (Kind, u32)) {
+    let mut feed = Feed::new(kind);
     bencher.counter(ItemsCount::new(u64::from(feed.clients()) * u64::from(frames_a_read))).bench_local(|| feed.run(1, frames_a_read));
 }

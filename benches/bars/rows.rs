@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Row] = &[
     Row { name: "paced", what: "1,000 clients, 128 B, 50 broadcasts/s, every check on, against the floor", long: false, measure: paced },
     Row { name: "burst", what: "1,000 clients, 64 B, a broadcast every 25 ms, against the floor", long: false, measure: burst },
     Row { name: "batched", what: "many frames a read: 1,000 clients, bursts of 2,000, every check on", long: false, measure: batched },
+    Row { name: "envelope", what: "the same, every payload in a JSON envelope, against plain relay", long: false, measure: envelope },
     Row { name: "idle", what: "user memory of an idle connection, plain and TLS", long: false, measure: idle },
     Row { name: "connects", what: "10,000 connects by one process", long: false, measure: connects },
     Row { name: "accuracy", what: "a server that stops for 500 ms every 5 s, 100 broadcasts/s", long: false, measure: accuracy },
@@ -208,13 +209,17 @@ fn burst(bench: &Bench) -> Result<Vec<Line>, Failed> {
     against_floor(bench, &Load { clients: 1000, publishers: 1, rate: 40, size: 64 }, 0.85)
 }
 
-fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
-    let secs = bench.seconds(12);
-    let scenario = format!(
-        "name = \"batched\"\n[clients]\ncount = 1000\nconnect_rate = \"2000/s\"\n\
+/// Many frames a read: 1,000 clients, one publisher that sends 2,000 at once every second.
+fn bursts(secs: u32, more: &str) -> String {
+    format!(
+        "name = \"bursts\"\n[clients]\ncount = 1000\nconnect_rate = \"2000/s\"\n\
          [publish]\npublishers = 1\npace = {{ burst = 2000, every = \"1s\" }}\nsize = \"64B\"\n\
-         [phases]\nwarm_up = \"1s\"\nsteady = \"{secs}s\"\ndrain = \"10s\"\n[checks]\norder = \"total\"\n[checks.delivery]\nwithin = \"5s\"\n"
-    );
+         [phases]\nwarm_up = \"1s\"\nsteady = \"{secs}s\"\ndrain = \"10s\"\n[checks]\norder = \"total\"\n[checks.delivery]\nwithin = \"5s\"\n{more}"
+    )
+}
+
+fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
+    let scenario = bursts(bench.seconds(12), "");
     let mut samples = Vec::new();
     let mut runs = Vec::new();
     for _ in 0..bench.repeat {
@@ -224,6 +229,24 @@ fn batched(bench: &Bench) -> Result<Vec<Line>, Failed> {
         runs.push(ran);
     }
     Ok(vec![Line::new("ours, many frames a read, publishing included", "copies/CPU-s", Bar::AtLeast(10e6), samples).note(verdicts(&runs))])
+}
+
+/// The same payloads as they are and in a JSON envelope, by turns: where reading is cheapest the envelope weighs most.
+fn envelope(bench: &Bench) -> Result<Vec<Line>, Failed> {
+    let secs = bench.seconds(12);
+    let dialect = "[dialect]\npublish = '{\"type\":\"message\",\"room\":\"lobby\",\"body\":\"{stamp}\"}'\n";
+    let (mut ratios, mut runs) = (Vec::new(), Vec::new());
+    for _ in 0..bench.repeat {
+        let mut cost = [0.0; 2];
+        for (cost, more) in cost.iter_mut().zip(["", dialect]) {
+            let server = bench.server()?;
+            let ran = ours::run(&bursts(secs, more), &server.one_thread())?;
+            *cost = ran.copies_per_cpu_second().recip();
+            runs.push(ran);
+        }
+        ratios.push(cost[1] / cost[0]);
+    }
+    Ok(vec![Line::new("CPU of a copy in a JSON envelope ÷ of a plain one", "", Bar::AtMost(1.5), ratios).note(verdicts(&runs))])
 }
 
 /// Clients that only hold their connections.

@@ -134,42 +134,52 @@ impl Ledger {
         }
     }
 
-    #[inline]
-    fn copy(&mut self, copy: &Copy) {
-        let Some(seat) = self.seats.get_mut(self.slots.of(copy.conn)) else { return self.foreign(copy) };
-        if seat.windows.len() <= copy.publisher.index()
-            || copy.publisher.0 == seat.own
-            || copy.flaws != Flaws::NONE
-            || copy.received >= self.refuse_from
-        {
+    /// Enters a copy: [`Ledger::observe`] for the one kind of event of which there are millions.
+    #[inline(always)]
+    pub fn copy(&mut self, copy: &Copy) {
+        let slot = self.slots.of(copy.conn);
+        let Some(seat) = self.seats.get_mut(slot) else { return self.foreign(copy) };
+        if copy.publisher.0 == seat.own || copy.flaws != Flaws::NONE || copy.received >= self.refuse_from {
             return self.unusual(copy);
         }
-        self.enter(copy);
+        // The next in order, and owed: one look at the seat.
+        let Some(window) = seat.windows.get_mut(copy.publisher.index()) else { return self.unusual(copy) };
+        if copy.sent < seat.owed_from || !window.in_order(copy.seq.0) {
+            return self.enter(copy);
+        }
+        self.copies.received += 1;
+        seat.taken += 1;
+        self.measure(copy, slot);
     }
 
-    /// A copy whose place is in a window.
-    #[inline]
+    /// A copy whose place is in a window, and perhaps not at its end.
+    #[cold]
     fn enter(&mut self, copy: &Copy) {
         self.copies.received += 1;
-        let seat = &mut self.seats[self.slots.of(copy.conn)];
-        if !seat.windows[copy.publisher.index()].in_order(copy.seq.0) {
-            match seat.enter(copy.publisher.0, copy.seq.0, &mut self.room) {
-                Place::First => {}
-                Place::Behind(highest) if copy.sent >= seat.owed_from => self.behind(copy, highest),
-                Place::Behind(_) => {}
-                Place::Again => return self.again(copy),
-                Place::Unkept => return self.copies.contested_received += 1,
-                Place::Absurd => {
-                    self.copies.received -= 1;
-                    return self.stray_copy(copy, StrayKind::Unknown);
-                }
+        let slot = self.slots.of(copy.conn);
+        let seat = &mut self.seats[slot];
+        match seat.enter(copy.publisher.0, copy.seq.0, &mut self.room) {
+            Place::First => {}
+            Place::Behind(highest) if copy.sent >= seat.owed_from => self.behind(copy, highest),
+            Place::Behind(_) => {}
+            Place::Again => return self.again(copy),
+            Place::Unkept => return self.copies.contested_received += 1,
+            Place::Absurd => {
+                self.copies.received -= 1;
+                return self.stray_copy(copy, StrayKind::Unknown);
             }
         }
-        let seat = &mut self.seats[self.slots.of(copy.conn)];
+        let seat = &mut self.seats[slot];
         if copy.sent < seat.owed_from {
             return self.overlaps(copy);
         }
         seat.taken += 1;
+        self.measure(copy, slot);
+    }
+
+    /// A first arrival that is owed: in time or not, in which order, when.
+    #[inline]
+    fn measure(&mut self, copy: &Copy, slot: usize) {
         let delivery = copy.received - copy.planned;
         let transit = copy.received - copy.sent;
         if delivery > self.limits.within {
@@ -182,7 +192,7 @@ impl Ledger {
         let rank = self.in_flight.receive(copy.publisher, copy.seq, copy.planned, copy.received, || {
             members - u32::from(others && members > 0 && slots.share().owns(plan.connection_of(copy.publisher)))
         });
-        if self.limits.total_order && self.seats[self.slots.of(copy.conn)].behind_rank(rank) {
+        if self.limits.total_order && self.seats[slot].behind_rank(rank) {
             self.copies.out_of_total_order += 1;
             self.copies.total_order_sightings.note(copy.received, Some(copy.conn), publication(copy), || {
                 "arrived behind a publication that another client saw after it".into()

@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use crate::base::{ConnId, Flaws, PublisherId, RunId, STAMP_LEN, Seq};
 use crate::event::StrayKind;
 use crate::plan::Plan;
-use crate::scenario::model::{Beat, Dialect, Encoding, Greeting, Matcher, Role};
+use crate::scenario::model::{Beat, Carrier, Dialect, Encoding, Greeting, Matcher, Role};
 use crate::wire::memo::Memo;
-use crate::wire::payload::{self, Recognised};
+use crate::wire::payload::{self, Found, Recognised};
 use crate::wire::stamp::Stamp;
 
 use super::feed::Broadcasts;
@@ -32,6 +32,15 @@ pub enum Kind {
     Nothing,
 }
 
+/// A payload inside a message of a server that speaks a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A copy that may be owed here.
+    Copy(&'a Stamp, Flaws),
+    /// Anything else.
+    Other(Kind),
+}
+
 /// What is expected, compiled once for all connections of a shard.
 #[derive(Debug)]
 pub struct Expectations {
@@ -41,7 +50,7 @@ pub struct Expectations {
     /// Everyone is owed everything: no look at rooms, groups or senders is needed.
     everyone: bool,
     /// How the server speaks, where it does more than relay.
-    pub(super) dialect: Option<Dialect>,
+    dialect: Option<Dialect>,
     /// What the server broadcasts by itself, where it does.
     pub(super) feed: Option<Broadcasts>,
     pong: Option<Matcher>,
@@ -79,11 +88,33 @@ impl Expectations {
         }
     }
 
+    /// How the server speaks, where it does more than relay.
+    #[must_use]
+    pub const fn dialect(&self) -> Option<&Dialect> {
+        self.dialect.as_ref()
+    }
+
+    /// Hands over the stamp of an intact copy that may be owed here: the road of nearly every message of a server that relays.
+    /// False, and nothing handed over, for any other; [`Expectations::copy`] tells what it is.
+    #[inline(always)]
+    pub fn intact_copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool, on: impl FnOnce(&Stamp)) -> bool {
+        if text != self.sent_text {
+            return false;
+        }
+        let memo = &mut *self.memo.borrow_mut();
+        let Some(stamp) = payload::intact(memo, message, self.sent_text, self.run) else { return false };
+        let owed = self.may_be_owed(plan, conn, stamp);
+        if owed {
+            on(stamp);
+        }
+        owed
+    }
+
     /// Whether a message of a server that relays is a copy; `None` leaves it to [`Expectations::other`].
-    #[inline]
+    #[cold]
     #[must_use]
     pub fn copy(&self, plan: &Plan, conn: ConnId, message: &[u8], text: bool) -> Option<Kind> {
-        match payload::recognise_again(&mut self.memo.borrow_mut(), message, text, self.sent_text, self.run) {
+        match payload::recognise(message, text, self.sent_text, self.run) {
             Recognised::Nothing => None,
             recognised => Some(self.judge(plan, conn, recognised)),
         }
@@ -91,42 +122,54 @@ impl Expectations {
 
     /// Every publication of this run whose stamp stands somewhere in `bytes`.
     pub(super) fn stamps(&self, bytes: &[u8], mut on: impl FnMut(PublisherId, Seq)) {
-        payload::find(bytes, self.sent_text, self.run, |recognised| {
-            if let Recognised::Copy(stamp, _) = recognised {
+        payload::find(&mut self.memo.borrow_mut(), bytes, self.sent_text, self.run, |found| {
+            if let Found::Copy(stamp, _) = found {
                 on(stamp.publisher, stamp.seq);
             }
         });
     }
 
     /// Every payload in a message of a server that speaks a dialect. Returns whether there was any.
-    pub(super) fn copies(
-        &self,
-        dialect: &Dialect,
-        plan: &Plan,
-        conn: ConnId,
-        message: &[u8],
-        text: bool,
-        mut on: impl FnMut(Kind),
-    ) -> bool {
+    #[inline(always)]
+    pub fn copies(&self, dialect: &Dialect, plan: &Plan, conn: ConnId, message: &[u8], text: bool, mut on: impl FnMut(Part<'_>)) -> bool {
         let mut role = None;
         let opcode = match dialect.receive {
             Some(receive) if (receive == Encoding::Text) != text => Flaws::OPCODE,
             _ => Flaws::NONE,
         };
-        dialect.carrier.decode(message, STAMP_LEN, |bytes| {
-            payload::find(bytes, self.sent_text, self.run, |recognised| match *role.get_or_insert_with(|| dialect.role(message)) {
-                Role::Copy => match self.judge(plan, conn, recognised) {
-                    Kind::Copy(stamp, flaws) => on(Kind::Copy(stamp, flaws.with(opcode))),
-                    kind => on(kind),
-                },
-                Role::Ack => on(Kind::Nothing),
+        let memo = &mut *self.memo.borrow_mut();
+        let mut look = |bytes: &[u8]| {
+            payload::find(memo, bytes, self.sent_text, self.run, |found| match *role.get_or_insert_with(|| dialect.role(message)) {
+                Role::Copy => on(self.part(plan, conn, found, opcode)),
+                Role::Ack => on(Part::Other(Kind::Nothing)),
                 Role::Other => {}
             });
-        });
+        };
+        match dialect.carrier {
+            Carrier::Plain => look(message),
+            carrier => carrier.decode(message, STAMP_LEN, &mut look),
+        }
         matches!(role, Some(Role::Copy | Role::Ack))
     }
 
-    #[inline]
+    #[inline(always)]
+    fn part<'a>(&self, plan: &Plan, conn: ConnId, found: Found<'a>, opcode: Flaws) -> Part<'a> {
+        match found {
+            Found::Copy(stamp, flaws) if stamp.run == self.run && self.may_be_owed(plan, conn, stamp) => {
+                Part::Copy(stamp, flaws.with(opcode))
+            }
+            Found::Copy(stamp, flaws) => Part::Other(self.judge(plan, conn, Recognised::Copy(*stamp, flaws))),
+            Found::Unreadable => Part::Other(Kind::Stray(StrayKind::Unreadable)),
+        }
+    }
+
+    /// Whether a publication of this run may be owed to `conn`.
+    #[inline(always)]
+    fn may_be_owed(&self, plan: &Plan, conn: ConnId, stamp: &Stamp) -> bool {
+        stamp.publisher.0 < self.publishers && (self.everyone || plan.is_owed(stamp.publisher, conn))
+    }
+
+    #[cold]
     fn judge(&self, plan: &Plan, conn: ConnId, recognised: Recognised) -> Kind {
         match recognised {
             Recognised::Copy(stamp, flaws) => {

@@ -49,7 +49,7 @@ pub mod target;
 mod tls;
 pub mod worker;
 
-pub use classify::{Expectations, Kind};
+pub use classify::{Expectations, Kind, Part};
 pub use gauge::Progress;
 pub use live::{Live, Sample};
 pub use run::{Cost, DriveError, Options, Outcome, Stop, run};

@@ -12,7 +12,7 @@ use crate::wire::frame::{self, Opcode};
 use crate::wire::reader::{self, Message, Violation};
 use crate::wire::stamp::Stamp;
 
-use super::classify::Kind;
+use super::classify::{Kind, Part};
 use super::deflating::Deflating;
 use super::link::Io;
 use super::shard::Shard;
@@ -166,35 +166,34 @@ impl Session {
         if let Some(broadcasts) = &shard.expect.feed {
             return self.on_feed(broadcasts, shard, io, at, bytes, text);
         }
-        if let Some(dialect) = &shard.expect.dialect {
+        if let Some(dialect) = shard.expect.dialect() {
             return self.on_dialect(dialect, shard, io, at, bytes, text);
         }
-        match shard.expect.copy(&shard.plan, self.conn, bytes, text) {
-            Some(Kind::Copy(stamp, flaws)) => {
-                if text && !flaws.is_none() {
-                    reader::check_text(bytes)?;
-                }
-                self.on_copy(shard, at, &stamp, flaws);
-                Ok(())
-            }
-            kind => {
-                if text {
-                    reader::check_text(bytes)?;
-                }
-                match kind {
-                    Some(kind) => self.on_kind(shard, at, bytes, kind),
-                    None => drop(self.on_unstamped(shard, io, at, bytes)),
-                }
-                Ok(())
-            }
+        let conn = self.conn;
+        if shard.expect.intact_copy(&shard.plan, conn, bytes, text, |stamp| self.on_copy(shard, at, stamp, Flaws::NONE)) {
+            return Ok(());
         }
+        self.on_other(shard, io, at, bytes, text)
     }
 
-    #[inline]
+    /// Anything but an intact copy, from a server that relays.
+    #[cold]
+    fn on_other(&mut self, shard: &Shard, io: &mut Io, at: Instant, bytes: &[u8], text: bool) -> Result<(), Violation> {
+        if text {
+            reader::check_text(bytes)?;
+        }
+        match shard.expect.copy(&shard.plan, self.conn, bytes, text) {
+            Some(kind) => self.on_kind(shard, at, bytes, kind),
+            None => drop(self.on_unstamped(shard, io, at, bytes)),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     pub(super) fn on_copy(&mut self, shard: &Shard, at: Instant, stamp: &Stamp, flaws: Flaws) {
         self.first = false;
         let Stamp { publisher, seq, planned, sent, .. } = *stamp;
-        shard.observe(Event::Copy(Copy { conn: self.conn, publisher, seq, planned, sent, received: at, flaws }));
+        shard.observe_copy(&Copy { conn: self.conn, publisher, seq, planned, sent, received: at, flaws });
         if shard.closed_loop {
             shard.came_back(publisher, seq);
         }
@@ -213,17 +212,27 @@ impl Session {
         if text {
             reader::check_text(bytes)?;
         }
-        for message in dialect.messages(bytes) {
-            let conn = self.conn;
-            let stamped = shard.expect.copies(dialect, &shard.plan, conn, message, text, |kind| match kind {
-                Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),
-                kind => self.on_kind(shard, at, message, kind),
-            });
-            if !stamped {
-                let _ = self.on_unstamped(shard, io, at, message);
+        if dialect.split.is_none() {
+            self.on_part(dialect, shard, io, at, bytes, text);
+        } else {
+            for message in dialect.messages(bytes) {
+                self.on_part(dialect, shard, io, at, message, text);
             }
         }
         Ok(())
+    }
+
+    /// One message of such a frame.
+    #[inline]
+    fn on_part(&mut self, dialect: &Dialect, shard: &Shard, io: &mut Io, at: Instant, message: &[u8], text: bool) {
+        let conn = self.conn;
+        let stamped = shard.expect.copies(dialect, &shard.plan, conn, message, text, |part| match part {
+            Part::Copy(stamp, flaws) => self.on_copy(shard, at, stamp, flaws),
+            Part::Other(kind) => self.on_kind(shard, at, message, kind),
+        });
+        if !stamped {
+            let _ = self.on_unstamped(shard, io, at, message);
+        }
     }
 
     /// A message without a payload: the conversation may account for it, a rule explain it.

@@ -17,7 +17,7 @@ use tokio::task::spawn_local;
 use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
 use crate::event::journal::JournalWriter;
-use crate::event::{Event, Mishap, Phase};
+use crate::event::{Copy, Event, Mishap, Phase};
 use crate::plan::Plan;
 use crate::scenario::model::Request as Ask;
 use crate::scenario::model::{Behaviour, Greeting, Pace, Via};
@@ -241,6 +241,15 @@ impl Shard {
             journal.event(&event);
         }
         self.ledger.borrow_mut().observe(event);
+    }
+
+    /// Tells the books of a copy: what [`Shard::observe`] does, without making an event of it where nobody writes a journal.
+    #[inline(always)]
+    pub(super) fn observe_copy(&self, copy: &Copy) {
+        if let Some(journal) = &mut *self.journal.borrow_mut() {
+            journal.event(&Event::Copy(*copy));
+        }
+        self.ledger.borrow_mut().copy(copy);
     }
 
     /// The books, to read.

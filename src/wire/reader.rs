@@ -159,9 +159,15 @@ impl Reader {
         if !self.cut.is_empty() {
             bytes = self.complete_cut(bytes, &mut on)?;
         }
-        while !self.is_closed()
-            && let Some(header) = self.header(bytes)?
-        {
+        loop {
+            while let Some((text, payload, rest)) = self.whole(bytes) {
+                bytes = rest;
+                on(if text { Message::Text(payload) } else { Message::Binary(payload) })?;
+            }
+            if self.is_closed() {
+                break;
+            }
+            let Some(header) = self.header(bytes)? else { break };
             let Some(payload) = bytes.get(header.head..header.head + header.payload) else { break };
             bytes = &bytes[header.head + header.payload..];
             self.frame(&header, payload, &mut on)?;
@@ -172,6 +178,26 @@ impl Reader {
             self.cut.extend_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// The frame at the front of `bytes` and what is behind it, where it is a whole message of usual length with nothing to it: what
+    /// nearly every frame is. Whatever is wrong or unusual is left to [`Reader::header`].
+    #[inline(always)]
+    fn whole<'b>(&self, bytes: &'b [u8]) -> Option<(bool, &'b [u8], &'b [u8])> {
+        let [first @ (0x81 | 0x82), second, rest @ ..] = bytes else { return None };
+        let (len, rest) = match *second {
+            short @ ..126 => (usize::from(short), rest),
+            126 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                (usize::from(u16::from_be_bytes(*len)), rest)
+            }
+            _ => return None,
+        };
+        if len > self.limit as usize || (*second == 126 && len < 126) || self.message.is_some() || self.is_closed() {
+            return None;
+        }
+        let (payload, rest) = rest.split_at_checked(len)?;
+        Some((*first == 0x81, payload, rest))
     }
 
     /// Feeds `bytes` to the cut frame until it is whole; returns what is left of them.
