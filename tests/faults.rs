@@ -6,12 +6,13 @@ use std::process::Command;
 
 #[test]
 fn faults_are_found_named_and_counted() {
-    let rows = ["drop,", "duplicate", "reorder", "truncate", "flip", "opcode", "refuse", "close=", "replay"];
+    let rows =
+        ["drop,", "duplicate", "reorder", "truncate", "flip", "opcode", "refuse", "close=", "replay", "after-close", "dead", "silent"];
     let output =
         Command::new(env!("CARGO_BIN_EXE_wsbench")).arg("prove").args(rows).args(["--jobs", "3"]).output().expect("the binary starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // Three of them also where the server broadcasts by itself, two while clients come and go.
-    assert!(out.contains("13 of 13 faults found"), "{out}\n{err}");
+    // Three of them also where the server broadcasts by itself, three while clients come and go, three while some fall silent.
+    assert!(out.contains("18 of 18 faults found"), "{out}\n{err}");
     assert_eq!(output.status.code(), Some(0), "{out}\n{err}");
 }
 

@@ -5,7 +5,7 @@ use wsbench::base::{ConnId, Flaws, Instant, PublisherId, RunId, Seed, Seq, Span}
 use wsbench::event::journal::{
     Header, JournalError, JournalReader, JournalWriter, MAX_TEXT, Missing, Shared, Trailer, write_header, write_trailer,
 };
-use wsbench::event::{ClosedBy, Closure, ConnectFailure, Copy, DropCause, Event, Health, Phase, PingLevel, StrayKind};
+use wsbench::event::{ClosedBy, Closure, ConnectFailure, Copy, DropCause, Event, Health, Mishap, Phase, PingLevel, StrayKind};
 
 fn header(shards: u32) -> Header {
     Header {
@@ -190,6 +190,10 @@ fn rest() -> impl Strategy<Value = Event<'static>> {
             detail: "no",
         }),
         (instant(), health).prop_map(|(at, reading)| Event::Health { at, reading }),
+        (instant(), any::<u64>(), any::<u64>(), any::<i64>()).prop_map(|(at, asleep, still, wall_set_ns)| Event::Mishap {
+            at,
+            mishap: Mishap { asleep: Span::from_nanos(asleep), stood_still: Span::from_nanos(still), wall_set_ns },
+        }),
         (instant(), text()).prop_map(|(at, detail)| Event::Interrupted { at, detail }),
     ]
 }

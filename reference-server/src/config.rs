@@ -77,7 +77,7 @@ pub struct ServerConfig {
     pub feed: Option<Duration>,
     /// The text sent to each client when it opens.
     pub greeting: Option<String>,
-    /// Period of protocol pings (RFC 6455 section 5.5.2); a peer that did not answer the last one is dropped.
+    /// Period of protocol pings (RFC 6455 section 5.5.2); a peer that did not answer the last one is closed with 1011.
     #[serde(with = "units::text_or_off")]
     pub protocol_ping: Option<Duration>,
     /// What happens when a client's outbox is full.

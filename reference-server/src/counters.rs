@@ -55,7 +55,7 @@ counters! {
     copies_out: "counter", "wsbench_server_copies_sent_total", "Copies of messages handed to clients' sockets or outboxes";
     copies_dropped: "counter", "wsbench_server_copies_dropped_total", "Copies dropped because an outbox was full, or its client was closed for it";
     closed_slow: "counter", "wsbench_server_closed_slow_total", "Clients closed because their outbox was full";
-    closed_dead: "counter", "wsbench_server_closed_dead_total", "Clients dropped because they did not answer a protocol ping or took nothing for the write timeout";
+    closed_dead: "counter", "wsbench_server_closed_dead_total", "Clients given up because they did not answer a protocol ping or took nothing for the write timeout";
     closed_violation: "counter", "wsbench_server_closed_violation_total", "Clients closed for breaking the protocol or a limit (1002, 1007, 1009)";
     heartbeats: "counter", "wsbench_server_heartbeats_total", "Heartbeats sent";
     pongs: "counter", "wsbench_server_application_pongs_total", "Answers to the text `ping`";

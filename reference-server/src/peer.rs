@@ -88,6 +88,11 @@ impl Peer {
         self
     }
 
+    /// From here on its socket is full soon.
+    pub(crate) fn keep_little(&self) {
+        self.transport.borrow().keep_little();
+    }
+
     /// Sends something that is no copy: queued, or let into the lane where there is one.
     pub(crate) fn say(&self, shard: &Shard, bytes: Bytes) {
         match &self.lane {

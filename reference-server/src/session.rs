@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Heard, Rol
 use crate::clock::Wait;
 use crate::config::{Fanout, PING_TEXT};
 use crate::counters;
-use crate::fault::{self, Trouble};
+use crate::fault::{self, Dead, Trouble};
 use crate::frame::{Kind, Message};
 use crate::inlet::{Inlet, Violation};
 use crate::logline;
@@ -88,8 +88,8 @@ impl Session {
             peer.say(&shard, greeting.frame().clone());
         }
         shard.replay(&peer);
-        let trouble = Trouble::ahead(&shard, peer.index, opened);
-        let next_beat = config.heartbeat.map(|period| match &trouble {
+        let mut trouble = Trouble::ahead(&shard, peer.index, opened);
+        let next_beat = config.heartbeat.map(|period| match &mut trouble {
             None => opened + period,
             Some(trouble) => trouble.next_beat(&shard, peer.index, opened, period),
         });
@@ -131,6 +131,9 @@ impl Session {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
                     self.stuck = None;
+                    if self.trouble.is_some() {
+                        self.shard.go_on_without(&self.peer);
+                    }
                     if self.phase == Phase::Parting && self.next_out.is_none() && self.peer.poll_shutdown(cx).is_ready() {
                         self.phase = Phase::Shut;
                     }
@@ -339,8 +342,8 @@ impl Session {
             if beat == Some(next) {
                 self.beat(now.max(next));
             }
-            if ping == Some(next) && self.ping(now.max(next)) {
-                return true;
+            if ping == Some(next) {
+                self.ping(now.max(next));
             }
         }
     }
@@ -361,11 +364,24 @@ impl Session {
         }
     }
 
-    /// Sends a protocol ping; true when the last one was not answered.
-    fn ping(&mut self, now: Duration) -> bool {
-        if self.unanswered.is_some() {
-            counters::count(&self.shard.shared.counters.closed_dead);
-            return true;
+    /// Sends a protocol ping, or gives up a client that did not answer the last one: if it still hears, it is told why.
+    fn ping(&mut self, now: Duration) {
+        let dead = match &mut self.trouble {
+            None if self.unanswered.is_some() => Dead::Close(CloseCode::Error.into()),
+            None => Dead::Keep,
+            Some(trouble) => trouble.dead(&self.shard, &self.peer, self.unanswered.is_some(), now),
+        };
+        match dead {
+            Dead::Close(code) => {
+                counters::count(&self.shard.shared.counters.closed_dead);
+                self.close(CloseCode::from(code), "ping timeout");
+                return self.part();
+            }
+            Dead::Wait(until) => {
+                self.next_ping = Some(until);
+                return;
+            }
+            Dead::Keep => {}
         }
         self.next_ping = self.shard.shared.config.protocol_ping.map(|period| next_multiple(self.opened, period, now));
         self.pings += 1;
@@ -374,7 +390,6 @@ impl Session {
         let payload = Bytes::copy_from_slice(&self.pings.to_be_bytes());
         // The engine's writes go to the outbox and cannot fail while the client is open.
         let _ = Pin::new(&mut self.engine).start_send(Heard::Ping(payload));
-        false
     }
 
     /// What a faulty server does to a connection once; true when the client is to be dropped.
@@ -411,6 +426,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.shard.leave(&self.peer);
+        self.shard.go_on_without(&self.peer);
     }
 }
 

@@ -165,6 +165,16 @@ impl Shared {
         self.undelivered.load(Ordering::Relaxed) > AHEAD
     }
 
+    /// Bytes of a publication that are not delivered after all, for now.
+    pub(crate) fn keep_back(&self, bytes: usize) {
+        self.undelivered.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes kept back are delivered.
+    pub(crate) fn let_go(&self, bytes: usize) {
+        self.undelivered.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Has every shard close everyone.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);

@@ -14,6 +14,9 @@ pub trait Stream: AsyncRead + AsyncWrite {}
 
 impl<T: AsyncRead + AsyncWrite> Stream for T {}
 
+/// Bytes the kernel keeps where it is to keep little (Linux doubles it).
+const LITTLE: usize = 64 << 10;
+
 /// The stream of one client.
 pub(crate) enum Transport {
     /// A plain socket.
@@ -62,6 +65,14 @@ impl Transport {
         if let Self::Tcp(socket) = self {
             // A socket that is gone already needs no reset.
             let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Has the kernel keep little of what is written, so that a slow reader is felt soon.
+    pub(crate) fn keep_little(&self) {
+        if let Self::Tcp(socket) = self {
+            // Where it cannot be set, it is felt later.
+            let _ = socket2::SockRef::from(socket).set_send_buffer_size(LITTLE);
         }
     }
 

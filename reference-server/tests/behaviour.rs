@@ -175,7 +175,10 @@ fn protocol_pings_tell_the_living_from_the_dead() {
             assert_eq!(ping.first, 0x89);
             living.send(0x8A, &ping.payload).await;
         }
-        assert_eq!(firsts(&dead.hear_all(Duration::from_secs(5)).await), [0x89]);
+        let heard = dead.hear_all(Duration::from_secs(5)).await;
+        assert_eq!((firsts(&heard), heard[1].code()), (vec![0x89, 0x88], Some(1011)));
+        dead.shut().await;
+        pass(1).await;
         assert_eq!((server.totals().closed_dead, server.totals().open), (1, 1));
     });
 }

@@ -138,6 +138,31 @@ pub struct Condition {
     pub backlog_max: u64,
     /// Each shard's CPU, by shard.
     pub shards: BTreeMap<u32, ShardCpu>,
+    /// What befell the machine.
+    pub mishaps: Mishaps,
+}
+
+/// What befell the machine, or the process that coordinates the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mishaps {
+    /// So long in all it was suspended.
+    pub asleep: Span,
+    /// So long at once, at most, the coordinator did not run, where it is a process of its own.
+    pub stood_still: Span,
+    /// By so many nanoseconds in all its wall clock was set forward (or back, below zero) …
+    pub wall_set_ns: i64,
+    /// … in so many steps.
+    pub wall_set_times: u64,
+}
+
+impl Mishaps {
+    /// One machine's, seen by one shard: sums, and the longest standstill.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.asleep = self.asleep + other.asleep;
+        self.stood_still = self.stood_still.max(other.stood_still);
+        self.wall_set_ns = self.wall_set_ns.saturating_add(other.wall_set_ns);
+        self.wall_set_times = self.wall_set_times.saturating_add(other.wall_set_times);
+    }
 }
 
 /// CPU time of one shard.
@@ -163,6 +188,7 @@ impl Condition {
     fn merge(&mut self, other: Self) {
         self.loop_lag.merge(&other.loop_lag);
         self.backlog_max = self.backlog_max.max(other.backlog_max);
+        self.mishaps.merge(other.mishaps);
         for (shard, cpu) in other.shards {
             let mine = self.shards.entry(shard).or_default();
             mine.publishing = mine.publishing + cpu.publishing;

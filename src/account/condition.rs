@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::books::{Condition, ShardCpu};
+use super::books::{Condition, Mishaps, ShardCpu};
 use super::tally::Tally;
 use crate::base::{Instant, Span};
-use crate::event::{Health, Phase};
+use crate::event::{Health, Mishap, Phase};
 
 /// Readings of one shard, boiled down as they come.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub(super) struct Readings {
     /// CPU at the first and the last reading of a stretch of the run.
     publishing: Option<Stretch>,
     steady: Option<Stretch>,
+    mishaps: Mishaps,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +42,22 @@ impl Readings {
         }
     }
 
+    /// Something befell the machine or the coordinator.
+    pub(super) fn befell(&mut self, mishap: Mishap) {
+        let Mishap { asleep, stood_still, wall_set_ns } = mishap;
+        let times = u64::from(wall_set_ns != 0);
+        self.mishaps.merge(Mishaps { asleep, stood_still, wall_set_ns, wall_set_times: times });
+    }
+
     pub(super) fn finish(self, shard: u32) -> Condition {
         let cpu = |stretch: Option<Stretch>| stretch.map_or(Span::ZERO, |s| s.last.1.saturating_sub(s.first.1));
         let wall = |stretch: Option<Stretch>| stretch.map_or(Span::ZERO, |s| s.last.0 - s.first.0);
         let figures = ShardCpu { publishing: cpu(self.publishing), steady: cpu(self.steady), steady_wall: wall(self.steady) };
-        Condition { loop_lag: self.loop_lag, backlog_max: self.backlog_max.into(), shards: BTreeMap::from([(shard, figures)]) }
+        Condition {
+            loop_lag: self.loop_lag,
+            backlog_max: self.backlog_max.into(),
+            shards: BTreeMap::from([(shard, figures)]),
+            mishaps: self.mishaps,
+        }
     }
 }

@@ -217,6 +217,7 @@ pub(crate) const fn conn_of(event: &Event<'_>) -> Option<ConnId> {
         | Event::Dropped { .. }
         | Event::Health { .. }
         | Event::Hook { .. }
+        | Event::Mishap { .. }
         | Event::Interrupted { .. } => None,
     }
 }

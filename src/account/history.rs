@@ -273,7 +273,7 @@ impl History {
         for event in &self.events {
             match *event {
                 Event::Phase { .. } | Event::Interrupted { .. } => ledgers.iter_mut().for_each(|ledger| ledger.observe(*event)),
-                Event::Health { .. } | Event::Hook { .. } => ledgers[0].observe(*event),
+                Event::Health { .. } | Event::Hook { .. } | Event::Mishap { .. } => ledgers[0].observe(*event),
                 Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {
                     ledgers[(self.plan.connection_of(publisher).0 % of) as usize].observe(*event);
                 }

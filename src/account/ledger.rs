@@ -338,6 +338,7 @@ impl Ledger {
                 row.loop_lag_max = row.loop_lag_max.max(Some(reading.loop_lag));
                 self.readings.read(at, reading, &self.phases);
             }
+            Event::Mishap { mishap, .. } => self.readings.befell(mishap),
             Event::Hook { strike, took, failed, detail, .. } => self.hook(strike, took, failed.then_some(detail)),
             Event::Interrupted { detail, .. } => {
                 let why = reason(detail);

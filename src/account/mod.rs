@@ -35,7 +35,7 @@ mod window;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use books::{Account, Bounds, Condition, Publications, ShardCpu, is_accepted};
+pub use books::{Account, Bounds, Condition, Mishaps, Publications, ShardCpu, is_accepted};
 pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
 pub use disruptions::{Disrupted, Disruptions, Gap};

@@ -53,6 +53,19 @@ pub(super) fn unfit(plan: &Plan, account: &Account) -> Vec<String> {
             "the event loop stood still for {longest} at least once: something stopped or starved wsbench; use a machine that does nothing else."
         ));
     }
+    let mishaps = &account.health.mishaps;
+    if !mishaps.asleep.is_zero() {
+        reasons.push(format!(
+            "the machine was suspended for {} in all: wsbench and its clock stood while the world went on; keep it awake.",
+            mishaps.asleep
+        ));
+    }
+    if longest.max(limits.max_loop_lag.times(STOOD_STILL)) < mishaps.stood_still {
+        reasons.push(format!(
+            "the process that coordinates the workers (and is the built-in server, where there is one) stood still for {} at least once: something stopped or starved it; use a machine that does nothing else.",
+            mishaps.stood_still
+        ));
+    }
     let busiest = account.health.shards.iter().map(|(shard, cpu)| (ShardCpu::busy(cpu), shard)).max_by(|a, b| a.0.total_cmp(&b.0));
     if let Some((busy, shard)) = busiest.filter(|(busy, _)| *busy > SATURATED) {
         reasons.push(format!("shard {shard} used {:.0} % of its core: use more threads or fewer clients.", busy * 100.0));
@@ -100,11 +113,25 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         timing: reasons.len() as u64,
         excuse: unfit.then(|| reasons.join(" ")),
         empty: "nothing was planned",
+        note: vec![wall_clock(account)],
         ..Draft::default()
     };
     let finding = draft.conclude(check, evidence);
     debug_assert!(finding.outcome != Outcome::Fail, "the instrument is never the server's failure");
     vec![finding]
+}
+
+/// A wall clock that was set: to know, not to judge.
+fn wall_clock(account: &Account) -> Option<String> {
+    let mishaps = &account.health.mishaps;
+    let times = match mishaps.wall_set_times {
+        0 => return None,
+        1 => "once".to_owned(),
+        n => format!("{} times", count(n)),
+    };
+    let by = Span::from_nanos(mishaps.wall_set_ns.unsigned_abs());
+    let way = if mishaps.wall_set_ns < 0 { "back" } else { "forward" };
+    Some(format!("The wall clock was set during the run ({times}, {way} by {by} in all): nothing here is measured by it."))
 }
 
 /// Why the run as a whole is not what was planned.

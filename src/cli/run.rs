@@ -200,7 +200,7 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
         let unreachable = outcome.unreachable.map(|_| unreachable(&report));
         series.add(report, kept.err(), unreachable);
     }
-    series.tell(gate, &terminal.style)
+    series.tell(gate, &terminal.as_it_is_now().style)
 }
 
 const FILES: [&str; 4] = ["report.json", "timeline.csv", "percentiles.csv", "scenario.toml"];

@@ -49,7 +49,7 @@ pub struct ServeArgs {
     /// Print `received: …` for every message.
     #[arg(long)]
     log: bool,
-    /// Send protocol pings this often and drop a peer that did not answer the last one; or `off`.
+    /// Send protocol pings this often and close a peer that did not answer the last one with 1011; or `off`.
     #[arg(long, value_name = "SPAN|off", default_value = "off", value_parser = span_or_off)]
     protocol_ping: OrOff<Duration>,
     /// What happens when a client's outbox is full: close it with 1013, or drop the copy.

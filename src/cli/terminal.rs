@@ -38,6 +38,11 @@ impl Terminal {
         };
         Self { style: Style { width: width(stdout), colour, unicode: unicode() }, progress: io::stderr().is_terminal() }
     }
+    /// The same terminal, which may have been resized since.
+    #[must_use]
+    pub fn as_it_is_now(self) -> Self {
+        Self { style: Style { width: width(io::stdout().is_terminal()), ..self.style }, ..self }
+    }
 }
 
 fn width(stdout: bool) -> usize {

@@ -49,11 +49,39 @@ impl Clock {
         Span::from_nanos(read(ClockId::ProcessCPUTime))
     }
 
+    /// The system's clocks beside each other; `None` when they could not be read at one moment (this thread was interrupted each time).
+    #[must_use]
+    pub fn side_by_side() -> Option<SideBySide> {
+        (0..3).find_map(|_| {
+            let before = read(ClockId::Monotonic);
+            let (awake, wall) = (read(AWAKE_OR_NOT), read(ClockId::Realtime));
+            let monotonic = read(ClockId::Monotonic);
+            (monotonic - before < 1_000_000).then_some(SideBySide { monotonic, awake_or_not: awake, wall })
+        })
+    }
+
     /// The wall clock in milliseconds since 1970, for the report's date and nothing else.
     #[must_use]
     pub fn unix_millis() -> u64 {
         read(ClockId::Realtime) / 1_000_000
     }
+}
+
+/// A clock that goes on while the machine is suspended. Where there is none, suspension is not seen this way.
+#[cfg(target_os = "linux")]
+const AWAKE_OR_NOT: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const AWAKE_OR_NOT: ClockId = ClockId::Monotonic;
+
+/// What the system's clocks said at one moment, each in nanoseconds from a beginning of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideBySide {
+    /// The run's own clock: it stands while the machine is suspended.
+    pub monotonic: u64,
+    /// Goes on while it is.
+    pub awake_or_not: u64,
+    /// Goes on too, and can be set.
+    pub wall: u64,
 }
 
 #[inline]

@@ -36,6 +36,7 @@ mod hush;
 pub mod limits;
 mod link;
 mod live;
+mod mishap;
 mod pacer;
 mod pipe;
 mod proxy;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::account::{Account, Connections, SendLog};
-use crate::base::Span;
+use crate::base::{Instant, Span};
 use crate::event::Phase;
 use crate::plan::Plan;
 
@@ -18,6 +18,7 @@ use super::crew::Crew;
 use super::gauge::Progress;
 use super::host;
 use super::live::Live;
+use super::mishap::Lookout;
 use super::shard::Directive;
 use super::target::{Target, Trust};
 
@@ -130,7 +131,20 @@ pub async fn run(
     let live = options.live.clone();
     let mut crew = Crew::start(&plan, options, clock)?;
     let planned = u64::from(plan.connections);
-    let mut watcher = Watcher { clock, stop, on_progress, live, planned, phase: Phase::Ramp, looks: 0, fan_out: 0, owed: 0, counted: 0 };
+    let mut watcher = Watcher {
+        clock,
+        stop,
+        on_progress,
+        live,
+        lookout: Lookout::new(processes > 0),
+        woke: clock.now(),
+        planned,
+        phase: Phase::Ramp,
+        looks: 0,
+        fan_out: 0,
+        owed: 0,
+        counted: 0,
+    };
 
     let before = host::memory_resident().unwrap_or(0);
     let ramp = ramp(&plan, &crew, &mut watcher).await;
@@ -185,7 +199,8 @@ enum Ramp {
 }
 
 async fn ramp(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) -> Ramp {
-    let at = watcher.clock.now() + LOOK;
+    watcher.woke = watcher.clock.now();
+    let at = watcher.woke + LOOK;
     crew.tell(&Directive::Ramp { at });
     watcher.enter(Phase::Ramp, crew);
     let limit = at + plan.ramp() + plan.scenario.phases.ramp_limit;
@@ -214,7 +229,8 @@ async fn ramp(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) -> Ramp {
 }
 
 async fn publish(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) {
-    let at = watcher.clock.now() + SETTLE;
+    watcher.woke = watcher.clock.now();
+    let at = watcher.woke + SETTLE;
     crew.tell(&Directive::Publish { at });
     let steady = at + plan.scenario.phases.warm_up;
     watcher.fan_out = plan.budget().fan_out;
@@ -237,7 +253,8 @@ async fn publish(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) {
 }
 
 async fn drain(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>, log: Arc<SendLog>) {
-    let at = watcher.clock.now();
+    watcher.woke = watcher.clock.now();
+    let at = watcher.woke;
     crew.tell(&Directive::Drain { at, log });
     watcher.enter(Phase::Drain, crew);
     let limit = at + plan.scenario.phases.drain;
@@ -255,6 +272,9 @@ struct Watcher<'a> {
     stop: Stop,
     on_progress: &'a mut dyn FnMut(&Progress),
     live: Option<watch::Sender<Live>>,
+    lookout: Lookout,
+    /// When it last looked, or began to.
+    woke: Instant,
     planned: u64,
     phase: Phase,
     looks: u32,
@@ -298,6 +318,12 @@ impl Watcher<'_> {
     /// Waits one look and reads the gauges.
     async fn look(&mut self, crew: &Crew) -> Progress {
         tokio::time::sleep(LOOK.to_std()).await;
+        let now = self.clock.now();
+        let late = now.since(self.woke + LOOK);
+        self.woke = now;
+        if let Some(mishap) = self.lookout.look(now, late, Clock::side_by_side) {
+            crew.tell(&Directive::Mishap { at: now, mishap });
+        }
         let progress = self.progress(crew);
         self.looks += 1;
         if self.looks.is_multiple_of(PER_REPORT) {

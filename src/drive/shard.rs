@@ -17,7 +17,7 @@ use tokio::task::spawn_local;
 use crate::account::{Account, Ledger, SendLog, Share};
 use crate::base::{ConnId, Instant, PublisherId, Rng, Seq, Span};
 use crate::event::journal::JournalWriter;
-use crate::event::{Copy, Event, Phase};
+use crate::event::{Copy, Event, Mishap, Phase};
 use crate::plan::Plan;
 use crate::scenario::model::Request as Ask;
 use crate::scenario::model::{Behaviour, Greeting, Pace, Via};
@@ -60,6 +60,8 @@ pub(super) enum Directive {
     Drain { at: Instant, log: Arc<SendLog> },
     /// Stop publishing now; the reason is for the report.
     Interrupt { at: Instant, reason: Arc<str> },
+    /// What befell the machine or the coordinator: for the books of the first shard.
+    Mishap { at: Instant, mishap: Mishap },
     /// Close every connection and settle the books.
     Close { at: Instant, log: Arc<SendLog> },
     /// Hand in the send log.
@@ -354,6 +356,8 @@ impl Shard {
                     self.stopped.set(true);
                     self.observe(Event::Interrupted { at, detail: &reason });
                 }
+                Directive::Mishap { at, mishap } if self.share.index == 0 => self.observe(Event::Mishap { at, mishap }),
+                Directive::Mishap { .. } => {}
                 Directive::Close { at, log } => {
                     self.log.replace(Some(log));
                     self.settle_at.set(at);

@@ -73,6 +73,8 @@ pub enum Event<'a> {
     Closed { conn: ConnId, at: Instant, closure: Closure, detail: &'a str },
     /// A reading of the shard's own condition, about ten a second.
     Health { at: Instant, reading: Health },
+    /// Something befell the machine, or the process that coordinates the run; told by the first shard only.
+    Mishap { at: Instant, mishap: Mishap },
     /// The run was cut short (Ctrl-C, a lost worker, a limit reached). `detail` is for people.
     Interrupted { at: Instant, detail: &'a str },
 }
@@ -111,6 +113,7 @@ impl Event<'_> {
             | Self::Item { at, .. }
             | Self::Closed { at, .. }
             | Self::Health { at, .. }
+            | Self::Mishap { at, .. }
             | Self::Interrupted { at, .. } => at,
         }
     }
@@ -261,4 +264,15 @@ pub struct Health {
     pub cpu: Span,
     /// Connections open on this shard.
     pub open: u32,
+}
+
+/// What befell the machine, or the process that coordinates the run, since it was last looked at (about a second ago).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Mishap {
+    /// So long the machine was suspended: no program of it ran, and the run's clock stood.
+    pub asleep: Span,
+    /// So long the coordinator, a process of its own, did not run though it should have.
+    pub stood_still: Span,
+    /// By so many nanoseconds the wall clock was set forward (or back, below zero).
+    pub wall_set_ns: i64,
 }

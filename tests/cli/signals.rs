@@ -63,3 +63,26 @@ fn a_reader_that_goes_away_is_no_bug() {
         assert_ne!(status.code(), Some(101), "`wsbench {args:?} | true` panics");
     }
 }
+
+/// A stopped program, a closed lid, a debugger: whatever ran meanwhile, time was lost, and the report says whose.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a stop of three seconds takes three seconds")]
+fn a_run_that_was_stopped_for_seconds_blames_itself() {
+    let steady = LONG.replace("10m", "6s") + "drain = \"3s\"\n[checks.delivery]\nwithin = \"1s\"\n";
+    // With the built-in server, the process that is stopped is the server too, and with workers nobody else notices.
+    for (arguments, says) in
+        [(&[][..], "The event loop stood still for "), (&["--processes", "2"], "The process that coordinates the workers")]
+    {
+        let directory = scratch();
+        let path = scenario(directory.path(), &steady);
+        let mut run = Running::start(command([&["run", &path][..], arguments].concat()));
+        run.wait_for_note("steady");
+        run.signal(Signal::STOP);
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        run.signal(Signal::CONT);
+        let ended = run.end().with(3);
+        let told = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(says), "{arguments:?}: {told}");
+        assert!(!told.contains("FAIL"), "{arguments:?}: {told}");
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::act::Act;
+use super::jam::Jam;
 use super::lane::{Lane, Passed, Surroundings};
 use super::spec::{Argument, Kind};
 use crate::config::Fanout;
@@ -21,6 +22,8 @@ const REMEMBERED: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Broadcast {
     recent: RefCell<VecDeque<Publication>>,
+    /// What waits for a slow reader.
+    pub(super) jam: Jam,
 }
 
 impl Broadcast {
@@ -42,31 +45,33 @@ impl Broadcast {
 
 /// Delivers a turn's publications to a shard's clients, as badly as asked.
 pub(crate) fn deliver(shard: &Shard, publications: &[Publication]) {
+    publications.iter().for_each(|publication| shard.queue_up(publication));
+}
+
+/// Sends a publication to whom it may concern.
+pub(super) fn fan_out(shard: &Shard, publication: &Publication) {
     let (faults, book, now) = (&shard.shared.faults, &shard.shared.book, shard.shared.clock.now());
-    for publication in publications {
-        shard.broadcast.remember(publication);
-        let open = shard.open();
-        if faults.strike(Kind::DropPublication, publication.from, publication.number, now).is_some() {
-            let mut act = Act::new(Kind::DropPublication, publication.from, now).of(publication);
-            act.copies = Some(open.iter().filter(|peer| is_owed(shard, peer, publication)).count() as u64);
-            book.write(Kind::DropPublication, &act);
+    shard.broadcast.remember(publication);
+    let open = shard.open();
+    if faults.strike(Kind::DropPublication, publication.from, publication.number, now).is_some() {
+        let mut act = Act::new(Kind::DropPublication, publication.from, now).of(publication);
+        act.copies = Some(open.iter().filter(|peer| is_owed(shard, peer, publication)).count() as u64);
+        return book.write(Kind::DropPublication, &act);
+    }
+    for peer in open.iter().filter(|peer| peer.order.get().is_none()) {
+        let owed = is_owed(shard, peer, publication);
+        if !owed && faults.strike(Kind::WrongRoom, peer.index, publication.number, now).is_none() {
             continue;
         }
-        for peer in open.iter().filter(|peer| peer.order.get().is_none()) {
-            let owed = is_owed(shard, peer, publication);
-            if !owed && faults.strike(Kind::WrongRoom, peer.index, publication.number, now).is_none() {
-                continue;
-            }
-            if !owed {
-                book.write(Kind::WrongRoom, &Act::new(Kind::WrongRoom, peer.index, now).of(publication));
-            }
-            pass(shard, peer, publication, now);
+        if !owed {
+            book.write(Kind::WrongRoom, &Act::new(Kind::WrongRoom, peer.index, now).of(publication));
         }
+        pass(shard, peer, publication, now);
     }
 }
 
 /// Whether an honest server would send this client a copy.
-fn is_owed(shard: &Shard, peer: &Peer, publication: &Publication) -> bool {
+pub(super) fn is_owed(shard: &Shard, peer: &Peer, publication: &Publication) -> bool {
     if publication.from == crate::feed::SENDER {
         return true;
     }
@@ -185,6 +190,9 @@ pub(crate) fn tampered_response(shard: &Shard, index: u64, upgrade: &Upgrade) ->
     if shard.commit(Kind::WrongAccept, index, 0).is_some() {
         upgrade.accept = upgrade.accept.chars().rev().collect();
     }
+    if upgrade.protocol.is_some() && shard.commit(Kind::SubprotocolNone, index, 0).is_some() {
+        upgrade.protocol = None;
+    }
     if let Some(Argument::Text(name)) = shard.commit(Kind::Subprotocol, index, 0) {
         upgrade.protocol = Some(name);
     }
@@ -199,7 +207,10 @@ pub(crate) fn tampered_response(shard: &Shard, index: u64, upgrade: &Upgrade) ->
 /// A client of a faulty server.
 pub(crate) fn with_lane(shard: &Shard, peer: Peer) -> Peer {
     let with = shard.surroundings();
-    let silent = with.faults.strike(Kind::Silent, peer.index, 0, with.now).is_some();
+    let silent = shard.commit(Kind::Silent, peer.index, 0).is_some();
+    if with.faults.aims(Kind::HeadOfLine, peer.index) {
+        peer.keep_little();
+    }
     let dribbles = shard.commit(Kind::Dribble, peer.index, 0).is_some();
     let lane = Lane::new(peer.index, silent);
     peer.with_lane(lane, dribbles)

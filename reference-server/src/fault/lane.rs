@@ -99,7 +99,6 @@ impl Lane {
         let note = |kind| with.book.write(kind, &Act::new(kind, self.index, with.now).of(publication));
         let strike = |kind| with.faults.strike(kind, self.index, n, with.now);
         if self.silent {
-            note(Kind::Silent);
             return Passed::On;
         }
         self.lost |= strike(Kind::DropForever).is_some();
@@ -197,9 +196,10 @@ impl Lane {
             [] => {}
             [one] => self.frame(with, one),
             [first, ..] => {
-                let mut act = Act::new(Kind::Batch, self.index, with.now).of(&first.publication);
-                act.copies = Some(batch.len() as u64);
-                with.book.write(Kind::Batch, &act);
+                for held in &batch {
+                    let act = Act::new(Kind::Batch, self.index, with.now).of(&held.publication);
+                    with.book.write(Kind::Batch, &act.with(format!("one of {}", batch.len())));
+                }
                 let copies = u32::try_from(batch.len()).unwrap_or(u32::MAX);
                 self.queue_copy(with, first.n, Body::batched(&bodies).framed(), copies, &first.publication);
             }
@@ -294,6 +294,11 @@ impl Lane {
         now.sort_by_key(|(at, _)| *at);
         due.extend(now.into_iter().map(|(_, bytes)| (bytes, 0)));
         due
+    }
+
+    /// Whether anything has yet to leave it.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.line.is_empty()
     }
 
     /// When to ask again.

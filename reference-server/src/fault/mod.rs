@@ -6,6 +6,7 @@
 
 mod act;
 mod deliver;
+mod jam;
 mod lane;
 mod occasion;
 mod spec;
@@ -19,4 +20,4 @@ pub(crate) use act::FaultBook;
 pub(crate) use deliver::{Broadcast, deliver, tampered_response, with_lane};
 pub(crate) use lane::Lane;
 pub(crate) use occasion::Faults;
-pub(crate) use trouble::Trouble;
+pub(crate) use trouble::{Dead, Trouble};

@@ -33,6 +33,11 @@ impl Faults {
         })
     }
 
+    /// Whether a fault of a kind is for this client, now or later.
+    pub(crate) fn aims(&self, kind: Kind, client: u64) -> bool {
+        self.faults.iter().any(|fault| fault.kind == kind && fault.clients.contains(client))
+    }
+
     /// Whether a fault that happens once per client, at `from` or when it opens, is ahead for this client; when.
     pub(crate) fn once(&self, kind: Kind, client: u64, opened: Duration) -> Option<(Duration, Argument)> {
         self.faults.iter().enumerate().filter(|(_, fault)| fault.kind == kind).find_map(|(number, fault)| {

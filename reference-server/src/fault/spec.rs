@@ -105,10 +105,15 @@ faults! {
     WrongAccept "wrong-accept" Argument::None, "The 101 has a wrong Sec-WebSocket-Accept";
     NoUpgradeHeader "no-upgrade-header" Argument::None, "The 101 has no Upgrade field";
     Subprotocol "subprotocol" Argument::Text("leaked".into()), "The 101 selects a sub-protocol nobody offered";
+    SubprotocolNone "subprotocol-none" Argument::None, "The 101 selects none of the sub-protocols that were offered and are spoken";
     Close "close" Argument::Count(1011), "A client is closed with a code, at from= or when it opens";
     CloseSilent "close-silent" Argument::None, "A client's socket is closed without a Close frame, at from= or when it opens";
     Reset "reset" Argument::None, "A connection is reset in the middle of a copy's frame";
     HalfOpen "half-open" Argument::None, "A client is no longer read, at from= or when it opens; its socket stays";
+    HeadOfLine "head-of-line" Argument::None, "While a client does not take what waits for it (its socket keeps little), nobody is sent the publications behind it";
+    DeadKept "dead-kept" Argument::None, "A client that does not answer protocol pings (--protocol-ping) is kept all the same";
+    DeadLate "dead-late" ms(5000), "A client that does not answer protocol pings is given up late by a span";
+    DeadCode "dead-code" Argument::Count(1000), "A client that does not answer protocol pings is closed with another code than 1011";
     Silent "silent" Argument::None, "A client gets its 101 and never a word more";
     Masked "masked" Argument::None, "A copy's frame is masked";
     Rsv "rsv" Argument::Count(4), "A copy's frame has reserved bits set (4, 2 or 1, or their sum)";

@@ -13,6 +13,16 @@ use crate::frame::{self, Message};
 use crate::peer::Peer;
 use crate::shard::Shard;
 
+/// What becomes of a client when its next ping is due.
+pub(crate) enum Dead {
+    /// It did not answer the last one, and is closed with this code.
+    Close(u16),
+    /// It is looked at again then.
+    Wait(Duration),
+    /// It is pinged (again).
+    Keep,
+}
+
 /// What is ahead for one client of a faulty server.
 pub(crate) struct Trouble {
     /// What happens once, and when.
@@ -21,6 +31,11 @@ pub(crate) struct Trouble {
     unsolicited_sent: u64,
     drift: f64,
     beats: u64,
+    /// The next beat is early by so much.
+    early: Option<Argument>,
+    /// Since it no longer answers pings: that it is kept was written down, or when it is given up late.
+    kept: bool,
+    late: Option<Duration>,
 }
 
 impl Trouble {
@@ -40,7 +55,16 @@ impl Trouble {
             Some((_, Argument::Share(share))) => share,
             _ => 0.0,
         };
-        Some(Box::new(Self { once: once.iter().filter_map(ahead).collect(), unsolicited, unsolicited_sent: 0, drift, beats: 0 }))
+        Some(Box::new(Self {
+            once: once.iter().filter_map(ahead).collect(),
+            unsolicited,
+            unsolicited_sent: 0,
+            drift,
+            beats: 0,
+            early: None,
+            kept: false,
+            late: None,
+        }))
     }
 
     /// When something is next to happen.
@@ -65,16 +89,37 @@ impl Trouble {
         Some((kind, argument))
     }
 
-    /// When beat `n` (from 1) is due, and whether that is early.
+    /// What becomes of a client whose last ping is `unanswered`, or is not.
+    pub(crate) fn dead(&mut self, shard: &Shard, peer: &Peer, unanswered: bool, now: Duration) -> Dead {
+        if !unanswered {
+            (self.kept, self.late) = (false, None);
+            return Dead::Keep;
+        }
+        if self.kept || shard.commit(Kind::DeadKept, peer.index, 0).is_some() {
+            self.kept = true;
+            return Dead::Keep;
+        }
+        if self.late.is_none()
+            && let Some(Argument::Span(span, _)) = shard.commit(Kind::DeadLate, peer.index, 0)
+        {
+            self.late = Some(now + span);
+            return Dead::Wait(now + span);
+        }
+        match shard.commit(Kind::DeadCode, peer.index, 0) {
+            Some(Argument::Count(code)) => Dead::Close(u16::try_from(code).unwrap_or(u16::MAX)),
+            _ => Dead::Close(1011),
+        }
+    }
+
+    /// When the next beat is due.
     #[expect(clippy::cast_precision_loss, reason = "a client does not live for 2^53 beats")]
-    pub(crate) fn next_beat(&self, shard: &Shard, index: u64, opened: Duration, period: Duration) -> Duration {
+    pub(crate) fn next_beat(&mut self, shard: &Shard, index: u64, opened: Duration, period: Duration) -> Duration {
         let n = self.beats + 1;
         let drifted = n as f64 * (n + 1) as f64 / 2.0 * self.drift;
         let due = opened + period.mul_f64(n as f64 + drifted);
-        if drifted > 0.0 {
-            shard.shared.book.write(Kind::BeatDrift, &Act::new(Kind::BeatDrift, index, shard.shared.clock.now()));
-        }
-        match shard.commit(Kind::BeatEarly, index, self.beats) {
+        let now = shard.shared.clock.now();
+        self.early = shard.shared.faults.strike(Kind::BeatEarly, index, self.beats, now);
+        match self.early {
             Some(Argument::Span(span, _)) => due.saturating_sub(span).max(opened),
             _ => due,
         }
@@ -85,6 +130,14 @@ impl Trouble {
         let n = self.beats;
         self.beats += 1;
         let with = shard.surroundings();
+        // Written down when it is truly done: the run may end before the beat is due.
+        let write = |kind| with.book.write(kind, &Act::new(kind, peer.index, with.now));
+        if self.early.take().is_some() {
+            write(Kind::BeatEarly);
+        }
+        if self.drift > 0.0 {
+            write(Kind::BeatDrift);
+        }
         let copies = peer.lane.as_ref().map_or(0, |lane| std::mem::take(&mut lane.borrow_mut().since_beat));
         if shard.commit(Kind::BeatNever, peer.index, n).is_some() {
             return;
@@ -95,7 +148,7 @@ impl Trouble {
         if let Some(Argument::Count(last)) = with.faults.strike(Kind::BeatStop, peer.index, n, with.now)
             && n >= last
         {
-            return with.book.write(Kind::BeatStop, &Act::new(Kind::BeatStop, peer.index, with.now));
+            return write(Kind::BeatStop);
         }
         let frame = match shard.commit(Kind::BeatText, peer.index, n) {
             Some(Argument::Text(text)) => Message::new(frame::Kind::Text, text.as_bytes()).frame().clone(),

@@ -2,9 +2,9 @@
 
 use super::{not_passed, one, only, ordinary, pings, with_heartbeat, with_pong};
 use crate::account::history::{History, ms, scenario};
-use crate::base::ConnId;
+use crate::base::{ConnId, Span};
 use crate::check::Outcome;
-use crate::event::{ClosedBy, ConnectFailure, DropCause, Event, Phase, PingLevel};
+use crate::event::{ClosedBy, ConnectFailure, DropCause, Event, Mishap, Phase, PingLevel};
 
 #[test]
 fn a_lost_connection_is_survival_and_nothing_else() {
@@ -106,4 +106,33 @@ fn the_instrument_speaks_against_itself() {
     });
     never_steady.phase(Phase::WarmUp, 100).broadcasts(0, 10).closes(5_000, 5_100);
     assert!(one(&never_steady, "instrument").note.contains("never reached"));
+}
+
+#[test]
+fn a_machine_that_slept_or_a_coordinator_that_stood_still_proves_nothing_in_time() {
+    for (mishap, says) in [
+        (Mishap { asleep: Span::from_secs(90), ..Mishap::default() }, "The machine was suspended for 90s"),
+        (Mishap { stood_still: Span::from_secs(4), ..Mishap::default() }, "The process that coordinates the workers (and is the built-in"),
+    ] {
+        let mut history = ordinary(3, 1);
+        history.broadcasts(0, 50);
+        history.tell(Event::Mishap { at: ms(1_000), mishap }).closes(5_000, 5_100);
+        let finding = one(&history, "instrument");
+        assert_eq!(finding.outcome, Outcome::Inconclusive, "{finding:#?}");
+        assert!(finding.note.contains(says), "{}", finding.note);
+        assert_eq!(not_passed(&history), [("instrument".into(), Outcome::Inconclusive)], "what was seen was seen");
+    }
+}
+
+#[test]
+fn a_wall_clock_that_was_set_is_told_and_changes_nothing() {
+    let mut history = ordinary(3, 1);
+    history.broadcasts(0, 50);
+    for wall_set_ns in [3_600_000_000_000, -1_800_000_000_000] {
+        history.tell(Event::Mishap { at: ms(1_000), mishap: Mishap { wall_set_ns, ..Mishap::default() } });
+    }
+    history.closes(5_000, 5_100);
+    assert_eq!(not_passed(&history), []);
+    let note = one(&history, "instrument").note;
+    assert_eq!(note, "The wall clock was set during the run (2 times, forward by 30m in all): nothing here is measured by it.");
 }

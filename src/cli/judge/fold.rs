@@ -143,7 +143,7 @@ impl Fold {
             Event::Sent { publisher, .. } | Event::Dropped { publisher, .. } | Event::Answered { publisher, .. } => {
                 publisher.0 < self.plan.publishers && own(self.plan.connection_of(publisher))
             }
-            Event::Phase { .. } | Event::Health { .. } | Event::Hook { .. } | Event::Interrupted { .. } => true,
+            Event::Phase { .. } | Event::Health { .. } | Event::Mishap { .. } | Event::Hook { .. } | Event::Interrupted { .. } => true,
         }
     }
 

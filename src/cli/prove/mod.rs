@@ -2,26 +2,29 @@
 //! in a run of its own; exactly the findings that name it must leave Pass, and the counts must be those of the server's log.
 
 mod honest;
+mod load;
 mod matrix;
 mod staged;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use reference_server::ServerConfig;
 
 use crate::check::{Finding, Outcome};
 
 use super::exit::{Exit, Stopped};
 use super::terminal::{Terminal, print, say};
-use matrix::{CHURN, LEFT_OUT, Load, MATRIX, Row};
+use load::Load;
+use matrix::{Count, LEFT_OUT, MATRIX, Row};
 
 /// `wsbench prove`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wsbench prove                 the whole matrix, about a minute
+  wsbench prove                 the whole matrix, about two minutes
   wsbench prove drop beat       only the faults whose names begin so
   wsbench prove --honest 500    no fault at all, 500 loads drawn by seed: nothing may be found")]
 pub struct ProveArgs {
@@ -38,7 +41,7 @@ pub struct ProveArgs {
     honest: Option<u32>,
 
     /// Runs at a time
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
 
     /// Repeat the random choices of an earlier run
@@ -49,74 +52,6 @@ pub struct ProveArgs {
 /// The fault of a server that commits none.
 const HONEST: &str = "(none)";
 
-/// The load every row about a relay is proved under: small, with every check asked for, and with limits that a busy machine can keep.
-const SCENARIO: &str = r#"
-name = "prove"
-[clients]
-count = 8
-connect_rate = "200/s"
-greeting = "something"
-[publish]
-publishers = 1
-pace = { rate = "40/s" }
-size = "256B"
-[phases]
-warm_up = "0s"
-steady = "5s"
-drain = "4s"
-[checks.connect]
-min_share = "100%"
-within = "1s"
-[checks.delivery]
-within = "1200ms"
-[checks.latency]
-p99 = "1200ms"
-[checks.pong]
-send = "ping"
-expect = { json = { type = 0, message = "pong" } }
-protocol = true
-every = "1s"
-within = "900ms"
-[checks.heartbeat]
-expect = { json = { type = 1, message = "ping" } }
-every = "1s"
-tolerance = "450ms"
-[checks.instrument]
-late_send = "1s"
-max_loop_lag = "1s"
-"#;
-
-/// The load of rows about a server that broadcasts by itself.
-const FEED: &str = r#"
-name = "prove-feed"
-[target]
-feed = "300ms"
-[clients]
-count = 8
-connect_rate = "200/s"
-greeting = "something"
-[publish]
-via = "server"
-match = { json = { type = "tick" } }
-id = "/seq"
-[phases]
-warm_up = "0s"
-steady = "7s"
-drain = "4s"
-[checks.connect]
-min_share = "100%"
-within = "1s"
-[checks.delivery]
-within = "1200ms"
-[checks.latency.spread]
-max = "1200ms"
-[checks.feed]
-every = "300ms"
-tolerance = "95ms"
-[checks.instrument]
-max_loop_lag = "1s"
-"#;
-
 /// What came of a row.
 struct Proof {
     row: Row,
@@ -124,12 +59,15 @@ struct Proof {
     logged: u64,
     counted: Option<u64>,
     acts: u64,
+    /// Publications that witnesses name and the server's log does not.
+    strangers: BTreeSet<u64>,
 }
 
 impl Proof {
     fn holds(&self) -> bool {
         self.tripped == self.row.trips
             && self.counted.is_none_or(|counted| counted == self.logged)
+            && self.strangers.is_empty()
             && (self.acts > 0 || self.row.fault == HONEST)
     }
 }
@@ -164,16 +102,19 @@ fn attempt(args: &ProveArgs, terminal: Terminal) -> Result<Exit, Stopped> {
             loads.push(row.load);
         }
     }
-    let mut honest = Vec::new();
-    for load in loads {
-        let row = Row { fault: HONEST, trips: &[], count: None, because: "an honest server trips nothing", load };
-        honest.push(runtime.block_on(prove(row, args.seed))?);
-    }
-    let proofs = runtime.block_on(async {
-        let runs = futures::stream::iter(rows).map(|row| prove(row, args.seed));
-        runs.buffered(args.jobs.into()).collect::<Vec<_>>().await
+    let honest = loads.iter().map(|load| Row {
+        fault: HONEST,
+        trips: &[],
+        count: Count::None,
+        because: "an honest server trips nothing",
+        load: *load,
     });
-    let proofs = proofs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<Row> = honest.chain(rows).collect();
+    let mut honest = runtime.block_on(async {
+        let runs = futures::stream::iter(all).map(|row| prove(row, args.seed));
+        runs.buffered(args.jobs.into()).try_collect::<Vec<_>>().await
+    })?;
+    let proofs = honest.split_off(loads.len());
     print(&render(&honest, &proofs, terminal.style.unicode));
     let holds = honest.iter().all(Proof::holds) && proofs.iter().all(Proof::holds);
     Ok(if holds { Exit::Pass } else { Exit::Fail })
@@ -184,11 +125,11 @@ fn listing() -> String {
     let mut out = String::new();
     for row in MATRIX {
         let trips = if row.trips.is_empty() { "nothing".to_owned() } else { row.trips.join(", ") };
-        let _ = writeln!(out, "{:<44} {trips:<36} {}", row.name(), row.because);
+        let _ = writeln!(out, "{:<52} {trips:<36} {}", row.name(), row.because);
     }
-    let _ = writeln!(out, "\nleft out:");
-    for (fault, reason) in LEFT_OUT {
-        let _ = writeln!(out, "{fault:<44} {reason}");
+    let _ = writeln!(out, "\nchecks without a row:");
+    for (check, reason) in LEFT_OUT {
+        let _ = writeln!(out, "{check:<52} {reason}");
     }
     out
 }
@@ -199,22 +140,29 @@ async fn prove(row: Row, seed: u64) -> Result<Proof, Stopped> {
         HONEST => Vec::new(),
         fault => vec![fault.parse().map_err(|e| Stopped::environment(format!("{fault}: {e}")))?],
     };
-    let load = row.load;
-    let text = match load {
-        Load::Relay => SCENARIO.to_owned(),
-        Load::Churned => format!("{SCENARIO}{CHURN}"),
-        Load::Feed => FEED.to_owned(),
-    };
-    let heartbeat = Some(std::time::Duration::from_secs(1));
-    let config = ServerConfig { faults, heartbeat, seed, ..ServerConfig::on_free_port() };
-    let ran = staged::run(config, &text, seed, 1).await?;
+    let config = ServerConfig { faults, seed, ..row.load.server() };
+    let ran = staged::run(config, &row.load.scenario(), seed, 1).await?;
     Ok(Proof {
         tripped: tripped(&ran.findings),
         logged: ran.log.iter().map(|line| copies(line)).sum(),
         acts: ran.log.len() as u64,
-        counted: row.count.map(|count| count(&ran.summary)),
+        counted: row.count.in_report(&ran),
+        strangers: strangers(row, &ran.findings, &ran.log),
         row,
     })
+}
+
+/// Publications that a finding's witnesses name though nothing was done to them, where acts are counted and concern publications. The
+/// one publisher of a load numbers its publications as the server does; a feed is numbered by the server alone.
+fn strangers(row: Row, findings: &[Finding], log: &[String]) -> BTreeSet<u64> {
+    let act = |line: &String| serde_json::from_str::<serde_json::Value>(line).ok()?["publication"].as_u64();
+    let known: BTreeSet<u64> = log.iter().filter_map(act).collect();
+    if known.is_empty() || row.load == Load::Feed || matches!(row.count, Count::None) {
+        return BTreeSet::new();
+    }
+    let failed = findings.iter().filter(|finding| finding.outcome != Outcome::Pass);
+    let named = failed.flat_map(|finding| &finding.witnesses).filter_map(|witness| witness.seq.map(u64::from));
+    named.filter(|seq| !known.contains(seq)).collect()
 }
 
 fn tripped(findings: &[Finding]) -> Vec<String> {
@@ -229,16 +177,19 @@ fn copies(line: &str) -> u64 {
 
 fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
     let (good, bad) = if unicode { ("✓", "✗") } else { ("+", "x") };
-    let mut out = format!("  {:<44} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
+    let mut out = format!("  {:<52} {:<36} {:>8} {:>8}\n", "fault", "findings that left pass", "log", "report");
     for proof in honest.iter().chain(proofs) {
         let holds = proof.holds();
         let found = if proof.tripped.is_empty() { "none".to_owned() } else { proof.tripped.join(", ") };
         let counts = proof.counted.map_or_else(|| (proof.acts.to_string(), "-".into()), |n| (proof.logged.to_string(), n.to_string()));
         let mark = if holds { good } else { bad };
-        let _ = writeln!(out, "{mark} {:<44} {found:<36} {:>8} {:>8}", proof.row.name(), counts.0, counts.1);
+        let _ = writeln!(out, "{mark} {:<52} {found:<36} {:>8} {:>8}", proof.row.name(), counts.0, counts.1);
         if !holds {
             let expected = if proof.row.trips.is_empty() { "none".to_owned() } else { proof.row.trips.join(", ") };
             let _ = writeln!(out, "    should be: {expected} ({})", proof.row.because);
+            if !proof.strangers.is_empty() {
+                let _ = writeln!(out, "    witnesses name publications to which nothing was done: {:?}", proof.strangers);
+            }
         }
     }
     let held = proofs.iter().filter(|p| p.holds()).count();
@@ -248,37 +199,65 @@ fn render(honest: &[Proof], proofs: &[Proof], unicode: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use reference_server::Fault;
     use reference_server::fault::Kind;
 
-    use super::{LEFT_OUT, MATRIX};
-    use crate::check::CATALOGUE;
+    use super::{BTreeSet, Finding, LEFT_OUT, MATRIX, Outcome, Row, strangers};
+    use crate::check::{CATALOGUE, Witness};
 
     #[test]
-    fn every_check_has_a_fault_that_turns_it_red() {
+    fn every_check_has_a_fault_that_turns_it_red_or_a_reason() {
         let tripped: BTreeSet<&str> = MATRIX.iter().flat_map(|row| row.trips.iter().copied()).collect();
-        // `instrument` speaks of wsbench, which no server's fault may trip. The built-in server is neither published to over HTTP nor
-        // asked for a subprotocol: `publish` and `subprotocol` are turned red in src/check/tests/answers.rs. For
-        // `dead_peer` and `isolation` no fault is needed but a server without pings, and one that waits: tests/runs/disrupt.rs has both.
+        let reasons: BTreeSet<&str> = LEFT_OUT.iter().map(|(check, _)| *check).collect();
         for check in &CATALOGUE {
-            let elsewhere = ["dead_peer", "instrument", "isolation", "publish", "subprotocol"].contains(&check.id);
-            assert!(elsewhere != tripped.contains(check.id), "no row of the matrix trips `{}`, or one does after all", check.id);
+            assert!(tripped.contains(check.id) != reasons.contains(check.id), "`{}` needs a row or a reason, not both", check.id);
         }
-        assert!(!tripped.contains("instrument"));
+        let known: BTreeSet<&str> = CATALOGUE.iter().map(|check| check.id).collect();
+        assert!(tripped.union(&reasons).all(|id| known.contains(id)), "a row or a reason names no check");
     }
 
     #[test]
-    fn every_fault_has_a_row_or_a_reason() {
+    fn every_fault_has_a_row() {
         let rows: BTreeSet<&str> = MATRIX.iter().map(|row| row.fault.split([',', '=']).next().unwrap_or("")).collect();
-        let reasons: BTreeSet<&str> = LEFT_OUT.iter().map(|(fault, _)| *fault).collect();
         for kind in Kind::ALL {
-            assert!(rows.contains(kind.name()) != reasons.contains(kind.name()), "`{}` needs a row or a reason, not both", kind.name());
+            assert!(rows.contains(kind.name()), "`{}` needs a row: what must it trip?", kind.name());
         }
+        let names: BTreeSet<String> = MATRIX.iter().map(Row::name).collect();
+        assert_eq!(names.len(), MATRIX.len(), "two rows have one name");
         for row in MATRIX {
             row.fault.parse::<Fault>().unwrap_or_else(|e| panic!("{}: {e}", row.fault));
             assert!(!row.because.is_empty());
         }
+    }
+
+    #[test]
+    fn every_load_is_a_scenario() {
+        for row in MATRIX {
+            let scenario = row.load.scenario();
+            crate::scenario::parse(&scenario, "a load").unwrap_or_else(|error| panic!("{}: {error}", row.name()));
+        }
+    }
+
+    #[test]
+    fn a_witness_of_what_was_never_done_is_a_stranger() {
+        let witness = |seq| Witness { at_ns: 1, client: Some(2), publisher: Some(0), seq: Some(seq), what: String::new() };
+        let finding = |outcome, seqs: &[u32]| Finding {
+            check: "delivery".into(),
+            claim: String::new(),
+            population: 9,
+            population_unit: String::new(),
+            outcome,
+            expected: String::new(),
+            observed: String::new(),
+            violations: 2,
+            note: String::new(),
+            witnesses: seqs.iter().map(|seq| witness(*seq)).collect(),
+        };
+        let log =
+            [r#"{"fault":"drop","client":2,"publication":4}"#.to_owned(), r#"{"fault":"drop","client":3,"publication":7}"#.to_owned()];
+        let of = |outcome, seqs: &[u32]| strangers(MATRIX[0], &[finding(outcome, seqs)], &log).into_iter().collect::<Vec<_>>();
+        assert!(of(Outcome::Fail, &[4, 7]).is_empty());
+        assert_eq!(of(Outcome::Fail, &[4, 5, 7]), [5]);
+        assert!(of(Outcome::Pass, &[5]).is_empty());
     }
 }

@@ -20,6 +20,8 @@ use super::super::exit::Stopped;
 pub(super) struct Ran {
     pub(super) findings: Vec<Finding>,
     pub(super) summary: Summary,
+    /// Attempts to come back that failed.
+    pub(super) failed_returns: u64,
     /// The server's log of its faults, a line an act.
     pub(super) log: Vec<String>,
 }
@@ -56,5 +58,11 @@ pub(super) async fn run(config: ServerConfig, text: &str, seed: u64, threads: u3
     let _totals = server.stop();
 
     let log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    Ok(Ran { findings: check::judge(&plan, &outcome.account), summary: measure::summarize(&plan, &outcome.account), log })
+    let account = &outcome.account;
+    Ok(Ran {
+        findings: check::judge(&plan, account),
+        summary: measure::summarize(&plan, account),
+        failed_returns: account.connections.returns_failed.values().sum(),
+        log,
+    })
 }

@@ -56,6 +56,7 @@ pub(super) mod head {
     pub(in super::super) const RESTORED: u8 = 30;
     pub(in super::super) const AFTER_CLOSE: u8 = 31;
     pub(in super::super) const HOOK: u8 = 32;
+    pub(in super::super) const MISHAP: u8 = 33;
 }
 
 /// A part of an event with a number.

@@ -1,6 +1,6 @@
 //! Bytes → events: the mirror of `encode`. Any bytes at all give events or an end, never a panic.
 
-use super::super::{Closure, Copy, Event, Flaws, Health, PingLevel};
+use super::super::{Closure, Copy, Event, Flaws, Health, Mishap, PingLevel};
 use super::code::{COPY, KNOWN_PUBLICATION, NEXT_CONN, NEXT_PUBLICATION, Numbered, SAME_CONN, SAME_PUBLICATION, failure_from, head};
 use super::memory::{Memory, Publication};
 use super::varint::Cursor;
@@ -162,6 +162,10 @@ impl<'a> Decoder<'a, '_> {
             head::HOOK => {
                 let (strike, took) = (self.rest.small()?, Span::from_nanos(self.rest.number()?));
                 Event::Hook { strike, at, took, failed: self.rest.byte()? != 0, detail: self.rest.text()? }
+            }
+            head::MISHAP => {
+                let (asleep, stood_still) = (Span::from_nanos(self.rest.number()?), Span::from_nanos(self.rest.number()?));
+                Event::Mishap { at, mishap: Mishap { asleep, stood_still, wall_set_ns: self.rest.off(0)?.cast_signed() } }
             }
             head::INTERRUPTED => Event::Interrupted { at, detail: self.rest.text()? },
             _ => {

@@ -1,7 +1,7 @@
 //! Events → bytes. What is as expected costs nothing but its head: a copy of the same publication on the connection whose
 //! turn it was is one byte and its instant.
 
-use super::super::{Closure, Copy, Event, Health, PingLevel};
+use super::super::{Closure, Copy, Event, Health, Mishap, PingLevel};
 use super::MAX_TEXT;
 use super::code::{
     COPY, KNOWN_PUBLICATION, NEW_PUBLICATION, NEXT_CONN, NEXT_PUBLICATION, Numbered, OTHER_CONN, SAME_CONN, SAME_PUBLICATION,
@@ -193,6 +193,12 @@ impl Encoder {
                 put(&mut self.rest, took.as_nanos());
                 self.rest.push(failed.into());
                 self.text(detail);
+            }
+            Event::Mishap { at, mishap: Mishap { asleep, stood_still, wall_set_ns } } => {
+                self.head(head::MISHAP, at);
+                put(&mut self.rest, asleep.as_nanos());
+                put(&mut self.rest, stood_still.as_nanos());
+                put_off(&mut self.rest, wall_set_ns.cast_unsigned(), 0);
             }
             Event::Restored { conn, at, strike, blind } => {
                 self.on(head::RESTORED, at, conn);

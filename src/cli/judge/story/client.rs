@@ -118,6 +118,9 @@ impl<'p> Story<'p> {
             Event::NoSubprotocol { conn, at } if conn == self.conn => self.line(at, Way::Here, "no subprotocol", "it offered some"),
             Event::Compressed { conn, at } if conn == self.conn => self.line(at, Way::Here, "permessage-deflate", "agreed"),
             Event::Item { conn, at, key } if conn == self.conn => self.line(at, Way::In, "broadcast", &format!("item {key:016x}")),
+            Event::Mishap { at, mishap } if !mishap.asleep.is_zero() => {
+                self.line(at, Way::Here, "suspended", &format!("for {}", mishap.asleep))
+            }
             Event::Interrupted { at, detail } => self.line(at, Way::Here, "interrupted", &escape(detail)),
             _ => {}
         }
