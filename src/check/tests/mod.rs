@@ -5,7 +5,9 @@ mod clients;
 mod copies;
 mod disruptions;
 mod feed;
+mod remarks;
 mod signals;
+mod words;
 
 use super::{CATALOGUE, Finding, Outcome, judge, verdict};
 use crate::account::history::{History, ms, scenario};
