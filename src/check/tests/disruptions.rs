@@ -83,6 +83,7 @@ fn clients_that_come_back_in_time_redden_nothing() {
     let recovery = one(&history, "recovery");
     assert_eq!(recovery.observed, "2 of 2 back (50 % after 10ms, 95 % after 110ms, 100 % after 110ms)");
     assert_eq!((recovery.population, recovery.note.as_str()), (2, "Attempts that failed on the way: refused × 1."));
+    assert_eq!((recovery.population_unit.as_str(), recovery.expected.as_str()), ("returns", "every one of 2 returns within 1s"));
     let account = history.over(2);
     assert_eq!((account.copies.contested, account.copies.contested_planned, account.copies.owed), (2, 2, 238));
     assert_eq!((account.connections.opened, account.connections.returned, account.connections.attempts), (20, 2, 20));
@@ -96,6 +97,7 @@ fn late_and_never_are_recovery_and_nothing_else() {
     assert_eq!(not_passed(&history), [("recovery".into(), Outcome::Fail)]);
     let finding = one(&history, "recovery");
     assert_eq!((finding.violations, finding.witnesses.len()), (2, 2));
+    assert_eq!(finding.note, "No attempt to come back failed, and yet they are not members.");
     assert_eq!(finding.observed, "1 of 2 back (50 % after 1.4s, 95 % never, 100 % never); 1 too late, 1 never returned (50.0 %)");
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod clients;
 mod copies;
 mod disruptions;
+mod excuses;
 mod feed;
 mod remarks;
 mod signals;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{with_heartbeat, with_pong};
 use crate::account::Account;
-use crate::account::history::{History, feeding, scenario};
+use crate::account::history::{History, feeding, over_http, scenario};
 use crate::base::{ConnId, Span};
 use crate::check::{Finding, Outcome, find, judge};
 use crate::event::StrayKind;
@@ -117,6 +117,23 @@ fn delivery_reads_the_pattern_of_what_is_missing() {
     });
     assert_eq!(observed.observed, "90 on time, 6 missing (6.0 %), 4 late (4.0 %), of which 1 late by us");
     assert_eq!((observed.violations, observed.outcome), (10, Outcome::Fail));
+}
+
+#[test]
+fn what_was_rejected_is_not_taken_for_sent() {
+    let mut scenario = scenario(4, 1);
+    over_http(&mut scenario);
+    let note = told_of(scenario, "delivery", |account| {
+        account.publications.statuses = BTreeMap::from([(200, 20), (500, 5)]);
+        (account.copies.missing, account.copies.missing_clients, account.copies.most_missing) = (20, 1, vec![(20, ConnId(0))]);
+    });
+    assert!(note.note.starts_with("Exactly the senders' own copies"), "{}", note.note);
+    let nobody = told("delivery", |account| {
+        account.publications.sent = 25 + 3;
+        account.publications.statuses = BTreeMap::from([(500, 2)]);
+        (account.copies.missing, account.copies.missing_clients) = (4, 4);
+    });
+    assert_eq!(nobody.note, "1 publication reached nobody.", "the other two were not to");
 }
 
 #[test]
