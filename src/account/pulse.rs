@@ -205,9 +205,13 @@ mod tests {
             book.beat(0, ConnId(0), ms(0), ms(*at));
             assert_eq!(book.interval(0, ms(*at + 7), false), Some(Span::from_millis(7)));
             assert_eq!(book.interval(0, ms(*at + 7), true), None, "of the other kind");
+            assert!(!book.server_ping(0, ConnId(0), ms(0), ms(*at + 8)), "a ping is no beat here");
         }
+        assert_eq!(book.beats(), at.len() as u64);
         book.end(0, ConnId(0), ms(0), ms(end));
-        book.finish()
+        let pulse = book.finish();
+        assert_eq!(pulse.server_pings, at.len() as u64);
+        pulse
     }
 
     #[test]

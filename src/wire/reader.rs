@@ -339,6 +339,9 @@ mod tests {
         let frame = |len: usize| [&[0x82, u8::try_from(len).expect("short")][..], &vec![7; len]].concat();
         assert_eq!(read(&[&frame(100)], 100), [Seen::Binary(vec![7; 100])]);
         assert_eq!(read(&[&frame(101)], 100), [Seen::Broken(Violation::TooBig(100))]);
+        let long = |len: u16| [&[0x82, 126][..], &len.to_be_bytes(), &vec![7; usize::from(len)]].concat();
+        assert_eq!(read(&[&long(300)], 300), [Seen::Binary(vec![7; 300])]);
+        assert_eq!(read(&[&long(301)], 300), [Seen::Broken(Violation::TooBig(300))]);
         let halves = |second| [vec![0x02, 60], vec![7; 60], vec![0x80, second], vec![7; usize::from(second)]].concat();
         assert_eq!(read(&[&halves(40)], 100), [Seen::Binary(vec![7; 100])]);
         assert_eq!(read(&[&halves(41)], 100), [Seen::Broken(Violation::TooBig(100))]);
