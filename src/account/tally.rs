@@ -227,6 +227,9 @@ mod tests {
         let mut tally = Tally::default();
         [HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS + 1, HIGHEST_NS + 2].into_iter().for_each(|ns| tally.record(ns));
         assert_eq!(tally.clamped(), 2);
+        let mut many = Tally::default();
+        [(HIGHEST_NS, 5), (HIGHEST_NS + 1, 3), (HIGHEST_NS + 2, 4)].into_iter().for_each(|(ns, n)| many.record_n(ns, n));
+        assert_eq!((many.clamped(), many.count()), (7, 12));
         let mut both = tally.clone();
         both.merge(&tally);
         assert_eq!((both.clamped(), both.count()), (4, 8));

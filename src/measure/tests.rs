@@ -143,6 +143,7 @@ fn the_numbers_of_an_ordinary_run() {
     assert_eq!(summary.timeline.rows[0].delivery_max_ns, Some(ns(10)));
     assert_eq!(summary.latency[&Metric::Delivery].count(), 1_000);
     assert!(!summary.latency.contains_key(&Metric::Pong), "no sample, no distribution");
+    assert!(summary.copies.damaged.is_empty(), "no kind of damage with a nought");
     let over_three = summarize(&history.plan, &history.over(3)).spread.worst[0];
     assert_eq!((over_three.first_ns, over_three.last_ns), (ns(1), ns(10)));
     assert!(over_three.median_ns >= ns(4) && over_three.median_ns <= ns(6), "between the marks: {}", over_three.median_ns);

@@ -206,6 +206,7 @@ fn a_server_that_notices_late_never_or_with_another_code_fails() {
     let finding = one(&never, "dead_peer");
     assert_eq!((finding.outcome, finding.violations, finding.witnesses.len()), (Outcome::Fail, 2, 2));
     assert_eq!(finding.observed, "none was closed; 2 never noticed");
+    assert!(finding.note.starts_with("Without protocol pings"), "{}", finding.note);
 }
 
 #[test]
@@ -216,11 +217,17 @@ fn a_silent_client_that_could_not_see_more_does_not_count() {
     history.closes(6_000, 6_100);
     let finding = one(&history, "dead_peer");
     assert_eq!((finding.outcome, finding.population), (Outcome::Pass, 1));
+    assert_eq!(finding.note, "1 client not counted: more came than a silent client takes.");
     let mut blind = silent(None);
     is_reset_at_last(&mut blind, 1, true);
     is_reset_at_last(&mut blind, 2, true);
     blind.closes(6_000, 6_100);
     assert_eq!(not_passed(&blind), [("dead_peer".into(), Outcome::Inconclusive)]);
+    assert!(one(&blind, "dead_peer").note.starts_with("No evidence: more came than a silent client takes"));
+    let mut nobody = silent(None);
+    nobody.events.retain(|event| !matches!(event, Event::Disrupted { .. } | Event::Leaving { .. }));
+    nobody.closes(6_000, 6_100);
+    assert_eq!(one(&nobody, "dead_peer").note, "No evidence: no client was there to fall silent.");
 }
 
 /// Twenty clients, of which two read slowly from 2,100 to 4,100 ms. The others get everything `calm` ms after it was planned, and within

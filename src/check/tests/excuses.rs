@@ -142,3 +142,18 @@ fn isolation_compares_like_with_like() {
     let lost = |calm, disturbed| compared(&stretch(100, 5, 0, 0, calm), &stretch(100, 5, 0, 0, disturbed)).violations;
     assert_eq!([lost(0, 2), lost(1, 2)], [2, 0], "who is lost without a disruption is not lost by it");
 }
+
+#[test]
+fn no_answer_is_explained_by_a_standstill_and_a_refusal_is_not() {
+    let answered = |statuses: &[(u16, u64)], within| {
+        let mut scenario = scenario(4, 1);
+        over_http(&mut scenario);
+        if let Some(crate::scenario::model::Via::Http(http)) = scenario.publish.as_mut().map(|publish| &mut publish.via) {
+            http.within = Span::from_millis(within);
+        }
+        stalled(scenario, "publish", |account| account.publications.statuses = statuses.iter().copied().collect()).outcome
+    };
+    assert_eq!(answered(&[(200, 20), (0, 5)], 150), Outcome::Inconclusive);
+    assert_eq!(answered(&[(200, 20), (0, 5)], 151), Outcome::Fail, "it did not stand still for so long");
+    assert_eq!(answered(&[(200, 20), (0, 4), (500, 1)], 150), Outcome::Fail);
+}

@@ -259,3 +259,38 @@ fn what_a_feed_lost_may_be_answers_to_single_clients() {
     assert!(!missing(4, owed / 4 * 3 - 1).starts_with(single));
     assert!(!missing(2, owed).starts_with(single), "of two clients nothing can be told");
 }
+
+#[test]
+fn a_check_without_evidence_says_what_was_lacking() {
+    let nothing = |check: &str, scenario: Scenario| {
+        told_of(scenario, check, |account| {
+            account.copies = Default::default();
+            account.connections.opened = 4;
+        })
+        .note
+    };
+    for (check, note) in [
+        ("delivery", "No evidence: no client was a member while anything was published."),
+        ("duplicate", "No evidence: no copy was received."),
+        ("order", "No evidence: no copy was received."),
+        ("integrity", "No evidence: no copy was received."),
+    ] {
+        assert_eq!(nothing(check, scenario(4, 1)), note);
+    }
+    for check in ["duplicate", "order", "delivery"] {
+        let alone = told_of(feeding(1, false), check, |_| {}).note;
+        assert!(alone.starts_with("No evidence: no broadcast came that at least two clients were there for"), "{check}: {alone}");
+    }
+    assert_eq!(
+        told_of(feeding(4, false), "order", |account| account.copies = Default::default()).note,
+        "No evidence: no copy was received."
+    );
+    assert_eq!(told("survival", |account| account.connections.opened = 0).note, "No evidence: no client could connect.");
+    let unready = told("pong", |account| account.connections.ready = 0).note;
+    assert!(unready.starts_with("No evidence: clients connected, but none became ready"), "{unready}");
+    let unsent = told("delivery", |account| {
+        (account.copies.owed, account.publications.sent) = (0, 0);
+        account.publications.dropped.insert(crate::event::DropCause::BackPressure, 7);
+    });
+    assert_eq!(unsent.note, "No evidence: nothing was published (7 planned publications could not be sent).");
+}
