@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all, one function a parser. Run by the fuzzer, and on the committed seeds by
 //! `tests/hostile_corpus.rs` with every other test.
 
+use std::cell::RefCell;
 use std::io::{self, Cursor, Read, Write};
 
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -9,6 +10,7 @@ use wsbench::base::{Instant, RunId, Seed};
 use wsbench::event::journal::{Header, JournalReader, JournalWriter, write_header};
 use wsbench::scenario;
 use wsbench::wire::handshake::Request;
+use wsbench::wire::memo::Memo;
 use wsbench::wire::payload::{self, Recognised};
 use wsbench::wire::reader::{Message, Reader};
 use wsbench::wire::stamp::Stamp;
@@ -138,11 +140,18 @@ const fn broken(error: &tungstenite::Error) -> Option<Broken> {
     }
 }
 
+thread_local! {
+    static MEMO: RefCell<Memo> = RefCell::default();
+}
+
 /// Any message is a copy, damaged, or nothing; an intact copy is what we would have written.
 pub(crate) fn payload(bytes: &[u8]) {
     let run = RunId(7);
     for (text, sent_text) in [(true, true), (false, true), (true, false)] {
         let recognised = payload::recognise(bytes, text, sent_text, run);
+        // A memory, of whatever came before, changes nothing.
+        let remembered = MEMO.with_borrow_mut(|memo| payload::recognise_again(memo, bytes, text, sent_text, run));
+        assert_eq!(remembered, recognised);
         let Recognised::Copy(stamp, flaws) = recognised else { continue };
         if flaws.is_none() && bytes[4..56].iter().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(c)) {
             let mut written = Vec::new();

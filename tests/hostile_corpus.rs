@@ -61,6 +61,7 @@ fn payloads() -> Seeds {
         ("cut", written(64, true)[..100].to_vec()),
         ("wrapped", [br#"{"m":""#.as_slice(), &written(10, true), br#""}"#].concat()),
         ("magic", b"wsb1".to_vec()),
+        ("zeros", vec![0; 64]),
     ]
 }
 

@@ -217,3 +217,71 @@ fn give_up(sums: &mut Pings, within: Span, conn: ConnId, ping: &Outstanding, end
     sums.wrong_payload += u64::from(ping.alien);
     sums.sightings.note(ping.at, Some(conn), None, || "a ping that was never answered".into());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::ms;
+    use super::*;
+
+    const C: ConnId = ConnId(0);
+
+    fn book() -> PingBook {
+        PingBook::new(Some(Span::from_millis(100)), 1)
+    }
+
+    #[test]
+    fn so_many_pings_may_wait_and_no_more() {
+        let mut book = book();
+        let waiting = u32::try_from(OUTSTANDING).expect("small");
+        for nonce in 0..waiting {
+            book.ping(0, C, nonce, ms(u64::from(nonce)));
+        }
+        assert_eq!((book.sent(), book.sums.unanswered), (waiting.into(), 0), "all of these can still be answered");
+        (waiting..waiting + 3).for_each(|nonce| book.ping(0, C, nonce, ms(u64::from(nonce))));
+        assert_eq!(book.sums.unanswered, 3, "the oldest are given up, one for one");
+        assert_eq!(book.pong(0, C, Some(3), ms(60)), Some(Span::from_millis(57)));
+        book.end(0, C, ms(10_000));
+        assert_eq!((book.answered(), book.finish().unanswered), (1, u64::from(waiting) + 2));
+    }
+
+    #[test]
+    fn an_answer_is_in_time_at_the_limit_and_a_ping_is_contested_short_of_it() {
+        let mut book = book();
+        (0..2).for_each(|nonce| book.ping(0, C, nonce, ms(0)));
+        book.pong(0, C, Some(0), ms(100));
+        book.pong(0, C, Some(1), ms(101));
+        assert_eq!((book.sums.on_time, book.sums.late, book.answered()), (1, 1, 2));
+        for (end, unanswered) in [(99, 0), (100, 1)] {
+            let mut book = PingBook::new(Some(Span::from_millis(100)), 1);
+            book.ping(0, C, 0, ms(0));
+            book.end(0, C, ms(end));
+            let sums = book.finish();
+            assert_eq!((sums.unanswered, sums.contested, sums.mute), (unanswered, 1 - unanswered, unanswered), "gone at {end}");
+        }
+    }
+
+    #[test]
+    fn a_second_answer_is_told_from_one_to_no_ping() {
+        let mut book = book();
+        book.ping(0, C, 5, ms(0));
+        book.pong(0, C, Some(5), ms(1));
+        book.pong(0, C, Some(5), ms(2));
+        book.pong(0, C, Some(6), ms(3));
+        assert_eq!((book.sums.again, book.sums.unsolicited), (1, 1), "the sixth was never asked");
+        book.begin(0);
+        book.pong(0, C, None, ms(4));
+        assert_eq!((book.sums.again, book.sums.unsolicited), (1, 2), "this connection has answered nothing yet");
+        book.pong(9, C, None, ms(5));
+        assert_eq!(book.sums.unsolicited, 3, "nor has one that is not there");
+    }
+
+    #[test]
+    fn an_alien_pong_is_held_against_one_ping_only() {
+        let mut book = book();
+        (0..2).for_each(|nonce| book.ping(0, C, nonce, ms(0)));
+        (0..3).for_each(|_| book.alien(0, C, ms(1), b"x"));
+        assert_eq!(book.sums.unsolicited, 1, "two pings wait, the third answers none");
+        book.end(0, C, ms(500));
+        assert_eq!((book.sums.unanswered, book.sums.wrong_payload), (2, 2));
+    }
+}

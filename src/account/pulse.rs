@@ -184,3 +184,53 @@ impl PulseBook {
         self.sums
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::ms;
+    use super::*;
+    use crate::scenario::model::Matcher;
+
+    /// One client's beats at these milliseconds, a second ± 100 ms promised, until `end`.
+    fn beating(at: &[u64], end: u64) -> Pulse {
+        let check = HeartbeatCheck {
+            beat: Beat::Message(Matcher::Contains("ping".into())),
+            every: Span::from_secs(1),
+            first: FirstBeat::Period,
+            tolerance: Span::from_millis(100),
+        };
+        let mut book = PulseBook::new(Some(&check), 1);
+        assert_eq!(book.interval(0, ms(500), false), None, "none came before");
+        for at in at {
+            book.beat(0, ConnId(0), ms(0), ms(*at));
+            assert_eq!(book.interval(0, ms(*at + 7), false), Some(Span::from_millis(7)));
+            assert_eq!(book.interval(0, ms(*at + 7), true), None, "of the other kind");
+            assert!(!book.server_ping(0, ConnId(0), ms(0), ms(*at + 8)), "a ping is no beat here");
+        }
+        assert_eq!(book.beats(), at.len() as u64);
+        book.end(0, ConnId(0), ms(0), ms(end));
+        let pulse = book.finish();
+        assert_eq!(pulse.server_pings, at.len() as u64);
+        pulse
+    }
+
+    #[test]
+    fn a_late_beat_stands_for_the_period_it_is_nearest_to() {
+        for (late, missed, jitter) in [(1_100, 0, 100), (1_101, 0, 101), (1_499, 0, 499), (1_500, 1, 500), (1_800, 1, 200), (2_600, 2, 400)]
+        {
+            let pulse = beating(&[1_000, 1_000 + late], 1_001 + late);
+            assert_eq!((pulse.late, pulse.missed), (u64::from(late > 1_100), missed), "{late}");
+            assert_eq!(pulse.jitter.max(), jitter * 1_000_000, "{late}");
+        }
+    }
+
+    #[test]
+    fn what_is_due_when_the_life_ends_is_missed_only_after_its_tolerance() {
+        for (end, missed) in [(2_100, 0), (2_101, 1), (3_100, 1), (3_101, 2)] {
+            assert_eq!(beating(&[1_000], end).missed, missed, "until {end}");
+        }
+        let silent = beating(&[], 2_000);
+        assert_eq!((silent.silent, silent.missed, silent.clients), (1, 1, 1));
+        assert!(silent.sightings.as_slice()[0].what.contains("since opening"));
+    }
+}

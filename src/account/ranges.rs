@@ -87,6 +87,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn widening_takes_the_nearest_range_along() {
+        for (ranges, n, expected) in [
+            (vec![], 5, vec![(5, 6)]),
+            (vec![(2, 4)], 7, vec![(2, 8)]),
+            (vec![(9, 12)], 7, vec![(7, 12)]),
+            (vec![(2, 4), (9, 12)], 7, vec![(2, 8), (9, 12)]),
+            (vec![(2, 4), (9, 12)], 8, vec![(2, 12)]),
+        ] {
+            let mut wide = Ranges(ranges);
+            wide.widen(n);
+            assert_eq!(wide, Ranges(expected), "by {n}");
+        }
+    }
+
     proptest! {
         #[test]
         fn ranges_are_a_set(steps in prop::collection::vec((any::<bool>(), 0_u32..60, 0_u32..8), 0..60)) {

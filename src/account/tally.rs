@@ -213,6 +213,28 @@ mod tests {
         assert!(bucket_of(HIGHEST_NS) < BUCKETS);
     }
 
+    #[test]
+    fn a_limit_is_not_above_itself() {
+        let mut tally = Tally::default();
+        [4, 5, 6].into_iter().for_each(|ns| tally.record(ns));
+        assert_eq!([3, 4, 5, 6].map(|ns| tally.count_above(ns)), [3, 2, 1, 0]);
+        assert!((tally.mean() - 5.0).abs() < 1e-9);
+        assert_eq!((tally.max(), Tally::default().mean().to_bits()), (6, 0));
+    }
+
+    #[test]
+    fn what_is_beyond_the_range_is_counted_as_clamped() {
+        let mut tally = Tally::default();
+        [HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS + 1, HIGHEST_NS + 2].into_iter().for_each(|ns| tally.record(ns));
+        assert_eq!(tally.clamped(), 2);
+        let mut many = Tally::default();
+        [(HIGHEST_NS, 5), (HIGHEST_NS + 1, 3), (HIGHEST_NS + 2, 4)].into_iter().for_each(|(ns, n)| many.record_n(ns, n));
+        assert_eq!((many.clamped(), many.count()), (7, 12));
+        let mut both = tally.clone();
+        both.merge(&tally);
+        assert_eq!((both.clamped(), both.count()), (4, 8));
+    }
+
     proptest! {
         #[test]
         fn a_tally_is_an_hdr_histogram(values in prop::collection::vec((0_u32..44).prop_flat_map(|b| 0..1_u64 << b), 1..200), split in any::<prop::sample::Index>()) {

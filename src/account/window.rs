@@ -178,3 +178,53 @@ impl Gaps {
         self.holes.len() + self.early.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A window that saw these, and what it told to be gaps.
+    fn seeing(seqs: impl IntoIterator<Item = u32>) -> (Window, Vec<(u32, u32)>) {
+        let (mut window, mut gaps) = (Window::default(), Vec::new());
+        for seq in seqs {
+            window.arrive(seq, |from, to| gaps.push((from, to)));
+        }
+        (window, gaps)
+    }
+
+    #[test]
+    fn the_first_publication_may_fall_out_of_the_window_unseen() {
+        let (mut window, gaps) = seeing(1..64);
+        assert_eq!((window.next, window.first, gaps), (64, 0, vec![]), "full, and the oldest place is empty");
+        let mut told = Vec::new();
+        assert_eq!(window.arrive(64, |from, to| told.push((from, to))), Arrival::Ahead);
+        assert_eq!(told, [(0, 1)]);
+        let (_, gaps) = seeing((0..64).chain([64, 65]));
+        assert_eq!(gaps, [], "nothing is missing where it was seen");
+    }
+
+    #[test]
+    fn what_slides_out_unseen_is_told_once_and_whole() {
+        for (seqs, expected) in [
+            (vec![0, 200], vec![(1, 137)]),
+            (vec![0, 1, 3, 4, 7, 70], vec![(2, 3), (5, 7)]),
+            (vec![0, 63, 127], vec![(1, 63)]),
+            (vec![0, 63, 128], vec![(1, 63), (64, 65)]),
+            (vec![0, 64], vec![]),
+            (vec![0, 65], vec![(1, 2)]),
+        ] {
+            assert_eq!(seeing(seqs.clone()).1, expected, "{seqs:?}");
+        }
+    }
+
+    #[test]
+    fn all_of_so_many_means_neither_less_nor_more() {
+        for count in [1, 2, 63, 64, 65, 200] {
+            let (window, _) = seeing(0..count);
+            assert!(window.holds_all_of(count), "{count}");
+            assert!(!window.holds_all_of(count + 1) && !window.holds_all_of(count - 1), "{count}");
+        }
+        assert!(!seeing([0, 2]).0.holds_all_of(3), "one is missing");
+        assert!(!seeing(40..104).0.holds_all_of(104), "the beginning was not seen");
+    }
+}

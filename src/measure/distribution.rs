@@ -125,6 +125,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_beyond_the_range_is_counted_as_clamped() {
+        let mut distribution = Distribution::default();
+        [HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS + 1, HIGHEST_NS + 2].into_iter().for_each(|ns| distribution.record(ns));
+        assert_eq!(distribution.clamped, 2);
+        let mut both = distribution.clone();
+        both.merge(&distribution);
+        assert_eq!((both.clamped, both.count()), (4, 8));
+    }
+
+    #[test]
     fn no_sample_no_percentile() {
         assert_eq!(Distribution::default().percentile(50.0), None);
     }

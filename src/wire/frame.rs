@@ -135,6 +135,12 @@ mod tests {
             let mut out = Vec::new();
             write_client(&mut out, Opcode::Binary, &vec![0; len], 7);
             assert_eq!(out.len(), header + len);
+            let form = match len {
+                0..=125 => vec![0x80 | u8::try_from(len).expect("short")],
+                126..=0xffff => [&[0xfe][..], &u16::try_from(len).expect("short").to_be_bytes()].concat(),
+                _ => [&[0xff][..], &(len as u64).to_be_bytes()].concat(),
+            };
+            assert_eq!(out[1..=form.len()], form, "section 5.2, and masked");
         }
     }
 }

@@ -22,9 +22,10 @@ struct Entry {
 
 impl Default for Memo {
     fn default() -> Self {
-        // A stamp that was never written: its text is none, so that it is never found.
-        let read = Read { stamp: Stamp::NEVER, checksum: 0 };
-        Self { entries: vec![Entry { text: [0; STAMP_LEN], read }; ENTRIES] }
+        // Empty places too hold a text and what it reads as, so that whatever is found is right.
+        let text = Stamp::NEVER.encode();
+        let checksum = Stamp::decode(&text).map_or(0, |read| read.checksum);
+        Self { entries: vec![Entry { text, read: Read { stamp: Stamp::NEVER, checksum } }; ENTRIES] }
     }
 }
 
@@ -92,6 +93,20 @@ mod tests {
             let text = stamp(3, n).encode();
             assert_eq!(memo.entries[place(&text)].text, text, "{n}");
         }
+    }
+
+    #[test]
+    fn an_empty_memory_knows_no_stamp_that_is_none() {
+        for text in [[0; STAMP_LEN], [0xff; STAMP_LEN], [b'0'; STAMP_LEN], Stamp::NEVER.encode()] {
+            assert_eq!(Memo::default().decode(&text), Stamp::decode(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn publications_of_two_publishers_under_way_at_once_keep_apart() {
+        let places: std::collections::BTreeSet<_> =
+            (0..8).flat_map(|publisher| (0..64).map(move |seq| place(&stamp(publisher, seq).encode()))).collect();
+        assert!(places.len() > 400, "{} of 512", places.len());
     }
 
     proptest! {

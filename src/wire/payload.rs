@@ -281,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_beyond_repair_is_passed_over_once() {
+        let mut broken = written(40, true);
+        broken[10] ^= 1;
+        broken[20] ^= 1;
+        let message = [b"before it ".as_slice(), &broken, b" between ", &written(8, true)].concat();
+        assert_eq!(found(&message), [None, Some(Flaws::NONE)]);
+        assert_eq!(found(&[b"ab".as_slice(), &MAGIC, b"cd"].concat()), [None], "a magic, and no room for the rest");
+    }
+
+    #[test]
     fn what_is_no_payload() {
         assert_eq!(recognise(b"something", true, true, RUN), Recognised::Nothing);
         assert_eq!(recognise(b"", true, true, RUN), Recognised::Nothing);

@@ -298,6 +298,35 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn each_violation_closes_with_its_code() {
+        assert_eq!([Violation::NotUtf8, Violation::Deflate, Violation::TooBig(1)].map(Violation::code), [1007, 1007, 1009]);
+        for violation in [Violation::Fragments, Violation::Length, Violation::Control, Violation::Close] {
+            assert_eq!(violation.code(), 1002);
+        }
+    }
+
+    #[test]
+    fn a_frame_as_large_as_the_limit_is_taken_and_one_larger_is_not() {
+        let frame = |len: usize| [&[0x82, u8::try_from(len).expect("short")][..], &vec![7; len]].concat();
+        assert_eq!(read(&[&frame(100)], 100), [Seen::Binary(vec![7; 100])]);
+        assert_eq!(read(&[&frame(101)], 100), [Seen::Broken(Violation::TooBig(100))]);
+        let long = |len: u16| [&[0x82, 126][..], &len.to_be_bytes(), &vec![7; usize::from(len)]].concat();
+        assert_eq!(read(&[&long(300)], 300), [Seen::Binary(vec![7; 300])]);
+        assert_eq!(read(&[&long(301)], 300), [Seen::Broken(Violation::TooBig(300))]);
+        let halves = |second| [vec![0x02, 60], vec![7; 60], vec![0x80, second], vec![7; usize::from(second)]].concat();
+        assert_eq!(read(&[&halves(40)], 100), [Seen::Binary(vec![7; 100])]);
+        assert_eq!(read(&[&halves(41)], 100), [Seen::Broken(Violation::TooBig(100))]);
+    }
+
+    #[test]
+    fn a_header_that_comes_byte_by_byte_is_as_long_as_its_form() {
+        assert_eq!(header_len(&[]), 2);
+        for (second, len) in [(0, 2), (125, 2), (126, 4), (127, 10), (0x80 | 126, 4), (0x80 | 127, 10)] {
+            assert_eq!(header_len(&[0x82, second]), len);
+        }
+    }
+
     /// What was handed out, owned.
     #[derive(Debug, Clone, PartialEq, Eq)]
     enum Seen {

@@ -79,6 +79,8 @@ pub(super) struct Extra {
     pub(super) delays: Delays,
     /// Copies beyond the limit, after this shard's first.
     pub(super) late: u32,
+    /// Copies to members that had only just come: the row does not count them as receivers.
+    pub(super) early: u32,
 }
 
 /// A copy that came behind a later one.
@@ -218,7 +220,7 @@ impl FeedBook {
             Place::New { repeat, doubt } => {
                 let n = room.stream.begin(key, at, &rows.rows, rows.retired);
                 rows.rows.push(FeedRow::new(key, at, repeat, doubt));
-                room.extras.push(Extra { first: seat.conn, delays: Delays::default(), late: 0 });
+                room.extras.push(Extra { first: seat.conn, delays: Delays::default(), late: 0, early: 0 });
                 n
             }
             Place::Before => {
@@ -248,9 +250,11 @@ impl FeedBook {
             }
             self.gaps -= 1;
         }
+        let index = (number - rows.retired) as usize;
         if settled {
-            let index = (number - rows.retired) as usize;
             self.count(slot, index, number, at, behind, part);
+        } else {
+            room.extras[index].early += 1;
         }
         if part.rooms[self.seats[slot].room].rows.len() > self.room_for {
             self.retire(part, self.seats[slot].room);

@@ -201,10 +201,11 @@ impl FeedBook {
         match broadcast.standing {
             Standing::Real => {}
             Standing::Doubtful => {
-                copies.contested_received += u64::from(row.receivers);
+                copies.contested_received += u64::from(row.receivers) + u64::from(extra.early);
                 return;
             }
             Standing::Duplicate => {
+                copies.contested_received += u64::from(extra.early);
                 copies.duplicate += u64::from(row.receivers);
                 sheet.rows.at(row.first).faults += u64::from(row.receivers);
                 let what = || format!("{} arrived again, and most others had it once", key_name(row.key));

@@ -189,6 +189,88 @@ fn shares_see_the_end_of_the_drain_when_the_last_copy_is_in() {
 }
 
 #[test]
+fn the_copies_of_who_left_are_not_those_of_who_stays() {
+    let mut history = History::ordinary(scenario(3, 1));
+    history.broadcasts(0, 10).leaves(2, 1_000);
+    let last = history.publishes(0, 1_100);
+    history.gets(0, 0, last, 1_105);
+    let (ledgers, log) = history.ledgers(1);
+    // 31 copies came, and two members were sent 11 each.
+    assert!(!ledgers[0].all_in(&log), "client 1 waits for the last");
+    assert!(!ledgers[0].all_in(&log), "and still does when asked again");
+    history.gets(1, 0, last, 1_200);
+    let (ledgers, log) = history.ledgers(1);
+    assert!(ledgers[0].all_in(&log));
+}
+
+#[test]
+fn who_joined_late_is_waited_for_from_its_joining_on() {
+    let mut history = History::of(scenario(2, 1));
+    history.joins(0, 0).phase(crate::event::Phase::Steady, 100);
+    let early = history.publishes(0, 200);
+    history.gets(0, 0, early, 205).joins(1, 300);
+    let (ledgers, log) = history.ledgers(1);
+    assert!(ledgers[0].all_in(&log), "what came before it is not its");
+    let late = history.publishes(0, 400);
+    history.gets(0, 0, late, 405);
+    let (ledgers, log) = history.ledgers(1);
+    assert!(!ledgers[0].all_in(&log));
+}
+
+#[test]
+fn senders_that_are_left_out_are_not_waited_for() {
+    let mut scenario = scenario(3, 2);
+    scenario.publish.as_mut().expect("publishes").audience = Audience::Others;
+    let mut history = History::ordinary(scenario);
+    let (one, two) = (history.publishes(0, 200), history.publishes(1, 200));
+    history.all_get(0, one, 205);
+    let (ledgers, log) = history.ledgers(1);
+    assert!(!ledgers[0].all_in(&log), "the second publisher's are on their way");
+    history.all_get(1, two, 205);
+    let (ledgers, log) = history.ledgers(1);
+    assert!(ledgers[0].all_in(&log), "four copies, not six");
+}
+
+#[test]
+fn sums_that_do_not_add_up_do_not_balance() {
+    use super::super::Copies;
+    let whole = || Copies {
+        owed: 10,
+        on_time: 6,
+        late: 3,
+        missing: 1,
+        late_by_us: 3,
+        contested: 4,
+        contested_received: 2,
+        contested_rejected: 4,
+        contested_planned: 4,
+        missing_unplaced: 1,
+        missing_unreadable: 1,
+        duplicate: 1,
+        stray_copies: 5,
+        received: 17,
+        ..Copies::default()
+    };
+    assert!(whole().balance());
+    let alters: [fn(&mut Copies); 9] = [
+        |copies| copies.owed += 1,
+        |copies| copies.received += 1,
+        |copies| copies.late_by_us += 1,
+        |copies| (copies.contested_received, copies.received) = (5, 20),
+        |copies| copies.contested_rejected += 1,
+        |copies| copies.contested_planned += 1,
+        |copies| copies.missing_unplaced += 1,
+        |copies| copies.missing_unreadable += 1,
+        |copies| copies.duplicate += 1,
+    ];
+    for (n, alter) in alters.into_iter().enumerate() {
+        let mut copies = whole();
+        alter(&mut copies);
+        assert!(!copies.balance(), "alteration {n}");
+    }
+}
+
+#[test]
 fn a_client_that_comes_back_begins_new_books() {
     let mut history = History::ordinary(scenario(2, 1));
     let one = history.publishes(0, 200);
@@ -221,6 +303,28 @@ fn a_full_table_of_holes_is_counted_and_said() {
     assert_eq!(account.copies.owed, 4_000);
     assert_eq!((account.copies.missing, account.copies.duplicate), (1_999, 1), "a forgotten hole that is filled is taken for a duplicate");
     assert!(account.bounds.holes_forgotten > 1_500);
+}
+
+#[test]
+fn room_for_so_many_ranges_is_used_up_and_given_back() {
+    let mut history = History::ordinary(scenario(1, 1));
+    for n in 0..400 {
+        history.publishes(0, 200 + n);
+    }
+    // Holes at 10 and 110, which leave the window; both are filled, and then there is room again for 220 and 330.
+    for seq in (0..400).filter(|seq| ![10, 110, 220, 330].contains(seq)) {
+        history.gets(0, 0, seq, 210 + u64::from(seq));
+        if seq == 200 {
+            history.gets(0, 0, 10, 411).gets(0, 0, 110, 412);
+        }
+    }
+    history.closes(5_000, 5_100);
+    let (mut ledgers, log) = history.ledgers_with(1, |ledger| ledger.room.limit = 2);
+    let account = ledgers.remove(0).settle(&log, history.end);
+    assert_eq!((account.bounds.holes_forgotten, account.copies.missing, account.copies.duplicate), (0, 2, 0));
+    let (mut ledgers, log) = history.ledgers_with(1, |ledger| ledger.room.limit = 1);
+    let account = ledgers.remove(0).settle(&log, history.end);
+    assert_eq!((account.bounds.holes_forgotten, account.copies.missing_unplaced), (2, 2), "each time the second found no room");
 }
 
 #[test]

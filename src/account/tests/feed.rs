@@ -174,6 +174,28 @@ fn the_edges_of_a_membership_are_contested() {
 }
 
 #[test]
+fn what_a_newcomer_got_of_a_duplicate_is_not_forgotten() {
+    let mut history = ticking(4, false, 20, false, |h, n, key| {
+        if n == 10 {
+            h.leaves(3, 1_950);
+            h.tick(n, key, &[3]);
+            h.opens(3, 2_004).ready(3, 2_004);
+            // To the newcomer the second copy of client 1 is the first there is.
+            h.item(1, key, 2_010).item(3, key, 2_020);
+        } else {
+            h.tick(n, key, if n == 11 || n == 12 { &[3] } else { &[] });
+        }
+    });
+    history.events.sort_by_key(Event::at);
+    let items = history.events.iter().filter(|event| matches!(event, Event::Item { .. })).count();
+    assert_eq!(over_all(&history)[3], 1);
+    for of in [1, 2, 4] {
+        let copies = history.over(of).copies;
+        assert_eq!((copies.received, copies.contested_received), (items as u64, 14), "over {of} shards");
+    }
+}
+
+#[test]
 fn what_only_a_newcomer_gets_is_owed_to_nobody() {
     let history = ticking(4, false, 20, false, |h, n, key| {
         h.tick(n, key, &[]);

@@ -83,6 +83,7 @@ fn clients_that_come_back_in_time_redden_nothing() {
     let recovery = one(&history, "recovery");
     assert_eq!(recovery.observed, "2 of 2 back (50 % after 10ms, 95 % after 110ms, 100 % after 110ms)");
     assert_eq!((recovery.population, recovery.note.as_str()), (2, "Attempts that failed on the way: refused × 1."));
+    assert_eq!((recovery.population_unit.as_str(), recovery.expected.as_str()), ("returns", "every one of 2 returns within 1s"));
     let account = history.over(2);
     assert_eq!((account.copies.contested, account.copies.contested_planned, account.copies.owed), (2, 2, 238));
     assert_eq!((account.connections.opened, account.connections.returned, account.connections.attempts), (20, 2, 20));
@@ -96,6 +97,7 @@ fn late_and_never_are_recovery_and_nothing_else() {
     assert_eq!(not_passed(&history), [("recovery".into(), Outcome::Fail)]);
     let finding = one(&history, "recovery");
     assert_eq!((finding.violations, finding.witnesses.len()), (2, 2));
+    assert_eq!(finding.note, "No attempt to come back failed, and yet they are not members.");
     assert_eq!(finding.observed, "1 of 2 back (50 % after 1.4s, 95 % never, 100 % never); 1 too late, 1 never returned (50.0 %)");
 }
 
@@ -204,6 +206,7 @@ fn a_server_that_notices_late_never_or_with_another_code_fails() {
     let finding = one(&never, "dead_peer");
     assert_eq!((finding.outcome, finding.violations, finding.witnesses.len()), (Outcome::Fail, 2, 2));
     assert_eq!(finding.observed, "none was closed; 2 never noticed");
+    assert!(finding.note.starts_with("Without protocol pings"), "{}", finding.note);
 }
 
 #[test]
@@ -214,11 +217,17 @@ fn a_silent_client_that_could_not_see_more_does_not_count() {
     history.closes(6_000, 6_100);
     let finding = one(&history, "dead_peer");
     assert_eq!((finding.outcome, finding.population), (Outcome::Pass, 1));
+    assert_eq!(finding.note, "1 client not counted: more came than a silent client takes.");
     let mut blind = silent(None);
     is_reset_at_last(&mut blind, 1, true);
     is_reset_at_last(&mut blind, 2, true);
     blind.closes(6_000, 6_100);
     assert_eq!(not_passed(&blind), [("dead_peer".into(), Outcome::Inconclusive)]);
+    assert!(one(&blind, "dead_peer").note.starts_with("No evidence: more came than a silent client takes"));
+    let mut nobody = silent(None);
+    nobody.events.retain(|event| !matches!(event, Event::Disrupted { .. } | Event::Leaving { .. }));
+    nobody.closes(6_000, 6_100);
+    assert_eq!(one(&nobody, "dead_peer").note, "No evidence: no client was there to fall silent.");
 }
 
 /// Twenty clients, of which two read slowly from 2,100 to 4,100 ms. The others get everything `calm` ms after it was planned, and within

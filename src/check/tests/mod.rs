@@ -4,8 +4,11 @@ mod answers;
 mod clients;
 mod copies;
 mod disruptions;
+mod excuses;
 mod feed;
+mod remarks;
 mod signals;
+mod words;
 
 use super::{CATALOGUE, Finding, Outcome, judge, verdict};
 use crate::account::history::{History, ms, scenario};

@@ -1,0 +1,159 @@
+//! What the instrument takes upon itself: how much of what was late a standstill of its own explains, and what it never explains.
+
+use super::words::told_of;
+use super::{with_heartbeat, with_pong};
+use crate::account::history::{History, feeding, over_http, scenario};
+use crate::account::{Account, Stretch};
+use crate::base::Span;
+use crate::check::evidence::Evidence;
+use crate::check::{Finding, Outcome, judge};
+use crate::scenario::Scenario;
+use crate::scenario::model::{IsolationCheck, LatencyLimit, Metric};
+
+/// The finding of `check` on the altered books of a run of four clients in which the instrument stood still for 150 ms once.
+fn stalled(scenario: Scenario, check: &str, alter: impl FnOnce(&mut Account)) -> Finding {
+    let publishes = scenario.publish.is_some();
+    let mut history = History::ordinary(scenario);
+    if publishes {
+        history.broadcasts(0, 25);
+    } else {
+        (0..25).for_each(|n| {
+            history.tick(n, n, &[]);
+        });
+    }
+    history.lag(2_050, 150).closes(5_000, 6_500);
+    let mut account = history.over(2);
+    alter(&mut account);
+    judge(&history.plan, &account).into_iter().find(|finding| finding.check == check).expect("asked for")
+}
+
+#[test]
+fn a_standstill_reaches_into_the_second_after_it_and_no_further() {
+    let mut history = History::ordinary(scenario(2, 1));
+    for (second, copies) in [(1_u64, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
+        for n in 0..copies {
+            let seq = history.publishes(0, 1_000 * second + 10 * n);
+            history.all_get(0, seq, 1_000 * second + 10 * n + 5);
+        }
+    }
+    history.lag(2_500, 200).closes(6_000, 7_000);
+    let told = |history: &History, limit| {
+        let account = history.account();
+        let standstill = Evidence::new(&history.plan, &account).standstill(Span::from_millis(limit));
+        (standstill.seconds, standstill.copies)
+    };
+    assert_eq!(told(&history, 200), (1, 2 * (2 + 4)));
+    assert_eq!(told(&history, 201), (0, 0), "it was not so long");
+    history.lag(3_500, 200);
+    assert_eq!(told(&history, 200), (2, 2 * (2 + 4 + 8)));
+}
+
+#[test]
+fn a_standstill_explains_as_many_as_it_can_and_not_one_more() {
+    let beats = |late, silent| {
+        let alter = |account: &mut Account| {
+            account.pulse = Default::default();
+            (account.pulse.beats, account.pulse.in_time, account.pulse.late, account.pulse.silent) = (99, 99, late, silent);
+        };
+        stalled(with_heartbeat(scenario(4, 1)), "heartbeat", alter).outcome
+    };
+    assert_eq!((beats(12, 0), beats(13, 0)), (Outcome::Inconclusive, Outcome::Fail), "three for each of four clients");
+    assert_eq!(beats(1, 1), Outcome::Fail, "who never saw a beat did not miss it by a moment");
+    let pongs = |late| {
+        let alter = |account: &mut Account| (account.protocol.on_time, account.protocol.late) = (99, late);
+        let mut scenario = with_pong(scenario(4, 1));
+        scenario.checks.pong.as_mut().expect("asked").within = Span::from_millis(150);
+        stalled(scenario, "pong", alter).outcome
+    };
+    assert_eq!((pongs(8), pongs(9)), (Outcome::Inconclusive, Outcome::Fail), "two for each of four clients");
+    let broadcasts = |late, silent| {
+        let alter = |account: &mut Account| {
+            account.feed.cadence = Default::default();
+            let cadence = &mut account.feed.cadence;
+            (cadence.beats, cadence.in_time, cadence.late, cadence.silent) = (99, 99, late, silent);
+        };
+        stalled(feeding(4, false), "feed", alter).outcome
+    };
+    assert_eq!((broadcasts(30, 0), broadcasts(31, 0)), (Outcome::Inconclusive, Outcome::Fail), "three for each of ten periods");
+    assert_eq!(broadcasts(1, 1), Outcome::Fail, "what never began is no matter of timing");
+}
+
+#[test]
+fn each_latency_is_explained_by_its_own_measure() {
+    let limited = |metric, samples: u64| {
+        let mut scenario = scenario(4, 1);
+        over_http(&mut scenario);
+        scenario.checks.latency = vec![LatencyLimit { metric, percentile: 99.0, at_most: Span::from_millis(100) }];
+        let alter = |account: &mut Account| {
+            account.connections.handshakes = Default::default();
+            for _ in 0..samples {
+                account.protocol.round_trips.record(200_000_000);
+                account.requests.record(200_000_000);
+                account.connections.handshakes.record(200_000_000);
+                account.send_lag.record(200_000_000);
+            }
+        };
+        let finding = stalled(scenario, "latency", alter);
+        assert_eq!(finding.violations, samples, "{metric:?}");
+        finding
+    };
+    assert_eq!(
+        (limited(Metric::Pong, 4).outcome, limited(Metric::Pong, 5).outcome),
+        (Outcome::Inconclusive, Outcome::Fail),
+        "one a client"
+    );
+    assert_eq!(limited(Metric::Publish, 50).outcome, Outcome::Inconclusive, "all answers came through it");
+    assert_eq!(limited(Metric::Connect, 1).outcome, Outcome::Fail, "connecting was over by then");
+    let lag = limited(Metric::SendLag, 50);
+    assert!(lag.outcome == Outcome::Inconclusive && lag.note.starts_with("Send lag is the instrument's own"), "{}", lag.note);
+}
+
+#[test]
+fn isolation_compares_like_with_like() {
+    let mut asked = scenario(4, 1);
+    asked.checks.disruption.isolation = Some(IsolationCheck { slower: Span::from_millis(10) });
+    let stretch = |samples: u64, ms: u64, late, missing, lost| {
+        let mut stretch = Stretch { late, missing, lost, ..Stretch::default() };
+        (0..samples).for_each(|_| stretch.delivery.record(ms * 1_000_000));
+        stretch
+    };
+    let compared = |calm: &Stretch, disturbed: &Stretch| {
+        told_of(asked.clone(), "isolation", |account| {
+            (account.disruptions.isolation.calm, account.disruptions.isolation.disturbed) = (calm.clone(), disturbed.clone());
+        })
+    };
+    let calm = stretch(100, 5, 0, 0, 0);
+    let same = compared(&calm, &stretch(100, 5, 0, 0, 0));
+    assert_eq!((same.outcome, same.population, same.observed.as_str()), (Outcome::Pass, 100, "p99 5ms with, p99 5ms without"));
+    assert_eq!(same.expected, "p99 of delivery at most 15ms (10ms more than without)");
+    for (calm, disturbed) in [(99, 100), (100, 99)] {
+        let few = compared(&stretch(calm, 5, 0, 0, 0), &stretch(disturbed, 90, 0, 0, 0));
+        assert_eq!((few.outcome, few.violations), (Outcome::Inconclusive, 0), "too few on one side");
+        assert_eq!(few.expected, "p99 of delivery at most 10ms more than without");
+        assert!(few.note.contains("a hundred each"), "{}", few.note);
+    }
+    let slower = compared(&calm, &stretch(100, 40, 0, 0, 0));
+    assert_eq!((slower.outcome, slower.violations), (Outcome::Fail, 100));
+    assert!(slower.observed.ends_with("; 100 later than the limit"), "{}", slower.observed);
+    let worse = |usual, faults| compared(&stretch(100, 5, usual, 0, 0), &stretch(100, 5, faults, 0, 0)).violations;
+    assert_eq!([worse(0, 1), worse(3, 6), worse(3, 7)], [1, 0, 7], "more than twice the usual share");
+    let missing = compared(&stretch(300, 5, 0, 2, 0), &stretch(100, 5, 1, 2, 0));
+    assert_eq!((missing.violations, missing.outcome), (3, Outcome::Fail));
+    let lost = |calm, disturbed| compared(&stretch(100, 5, 0, 0, calm), &stretch(100, 5, 0, 0, disturbed)).violations;
+    assert_eq!([lost(0, 2), lost(1, 2)], [2, 0], "who is lost without a disruption is not lost by it");
+}
+
+#[test]
+fn no_answer_is_explained_by_a_standstill_and_a_refusal_is_not() {
+    let answered = |statuses: &[(u16, u64)], within| {
+        let mut scenario = scenario(4, 1);
+        over_http(&mut scenario);
+        if let Some(crate::scenario::model::Via::Http(http)) = scenario.publish.as_mut().map(|publish| &mut publish.via) {
+            http.within = Span::from_millis(within);
+        }
+        stalled(scenario, "publish", |account| account.publications.statuses = statuses.iter().copied().collect()).outcome
+    };
+    assert_eq!(answered(&[(200, 20), (0, 5)], 150), Outcome::Inconclusive);
+    assert_eq!(answered(&[(200, 20), (0, 5)], 151), Outcome::Fail, "it did not stand still for so long");
+    assert_eq!(answered(&[(200, 20), (0, 4), (500, 1)], 150), Outcome::Fail);
+}
