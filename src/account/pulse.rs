@@ -189,12 +189,12 @@ impl PulseBook {
 mod tests {
     use super::super::history::ms;
     use super::*;
-    use crate::scenario::model::Matcher;
+    use crate::scenario::model::{Matcher, Wanted};
 
     /// One client's beats at these milliseconds, a second ± 100 ms promised, until `end`.
     fn beating(at: &[u64], end: u64) -> Pulse {
         let check = HeartbeatCheck {
-            beat: Beat::Message(Matcher::Contains("ping".into())),
+            beat: Beat::Message(Wanted::Fixed(Matcher::Contains("ping".into()))),
             every: Span::from_secs(1),
             first: FirstBeat::Period,
             tolerance: Span::from_millis(100),

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn an_empty_memory_knows_no_stamp_that_is_none() {
         for text in [[0; STAMP_LEN], [0xff; STAMP_LEN], [b'0'; STAMP_LEN], Stamp::NEVER.encode()] {
-            assert_eq!(Memo::default().decode(&text), Stamp::decode(&text), "{text:?}");
+            assert_eq!(Memo::default().decode(&text), Stamp::decode(&text).as_ref(), "{text:?}");
         }
     }
 
