@@ -13,7 +13,7 @@ mod uses;
 
 use super::error::{At, ScenarioError, Source, Warning};
 use super::feeder::Rows;
-use super::model::{Phases, Scenario, ScriptStep, Template, Via, Wanted};
+use super::model::{Phases, Scenario, ScriptStep, Target, Template, Via, Wanted};
 use super::node::Node;
 use super::own::Place;
 use super::schema;
@@ -35,6 +35,8 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The text of a file named in the scenario, relative to it.
     pub file: &'a dyn Fn(&str) -> Result<String, String>,
+    /// The URL of another target than the scenario's own, as `--url` gives it.
+    pub url: Option<&'a str>,
 }
 
 /// Reads a scenario from its text alone. `file` is its name for messages. Environment variables and the feeder's rows are not
@@ -71,9 +73,14 @@ fn read_in(text: &str, file: &str, around: Option<&Surroundings<'_>>) -> Result<
     r.check()?;
     let root = uses::under(root, around, &mut r);
     r.check()?;
-    let document = schema::Document::read(&root, &mut r);
+    let mut document = schema::Document::read(&root, &mut r);
     r.check()?;
-    let scenario = document.and_then(|document| scenario(&document, file, around, &mut r));
+    // That its own url is another's now does not make `feed` wrong, which is the built-in server's.
+    let own = document.as_ref().and_then(|d| d.target.as_ref()?.url.clone());
+    if let (Some(document), Some(url)) = (&mut document, around.and_then(|around| around.url)) {
+        clients::instead(document, url, &mut r);
+    }
+    let scenario = document.and_then(|document| scenario(&document, own.is_some(), file, around, &mut r));
     r.check()?;
     match scenario {
         Some(scenario) => Ok(Reading { scenario, warnings: r.into_warnings() }),
@@ -98,7 +105,15 @@ fn rows(document: &schema::Document, around: Option<&Surroundings<'_>>, r: &mut 
     }
 }
 
-fn scenario(document: &schema::Document, file: &str, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<Scenario> {
+fn scenario(
+    document: &schema::Document,
+    elsewhere: bool,
+    file: &str,
+    around: Option<&Surroundings<'_>>,
+    r: &mut Reader,
+) -> Option<Scenario> {
+    // What it names lies under the document already: see `uses`.
+    let _ = &document.r#use;
     let rows = rows(document, around, r);
     r.check_again()?;
     let (names, vars) = language::names(document, rows.as_ref(), r);
@@ -106,7 +121,7 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     let clients = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
     let mut dialect = behaviour::dialect(document, &names, r)?;
     let (publish, feed) = publish::resolve(document, &groups, &mut dialect, &names, r)?;
-    feed::target(document, &target, feed.is_some(), r);
+    feed::target(document, elsewhere, feed.is_some(), r);
     let phases = phases(document, publish.is_some() || feed.is_some(), r)?;
     let (mut checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
     let disrupt;
@@ -156,6 +171,9 @@ impl Scenario {
     /// All templates in it.
     fn templates(&self) -> Vec<&Template> {
         let mut list: Vec<&Template> = Vec::new();
+        if let Target::Url(url) = &self.target {
+            list.push(url.template());
+        }
         for group in &self.groups {
             list.extend(group.connection.templates());
             let behaviour = &group.behaviour;

@@ -170,7 +170,7 @@ fn around(text: &str) -> Result<Scenario, String> {
         "mine.toml" => Ok("[dialect]\nsplit = \";\"\n".to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    read_with(text, "t.toml", &Surroundings { env: &env, file: &file }).map(|r| r.scenario).map_err(|e| e.to_string())
+    read_with(text, "t.toml", &Surroundings { env: &env, file: &file, url: None }).map(|r| r.scenario).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_preset_that_uses_another_builds_on_it_and_a_circle_is_told_with_its_files()
     };
     let read = |names: &str| {
         let text = format!("use = {names}\nscript = [{{ send = \"mine\" }}]\n[clients]\ncount = 1\n");
-        read_with(&text, "t.toml", &Surroundings { env: &|_| None, file: &file }).map(|r| r.scenario).map_err(|e| e.to_string())
+        read_with(&text, "t.toml", &Surroundings { env: &|_| None, file: &file, url: None }).map(|r| r.scenario).map_err(|e| e.to_string())
     };
     let scenario = read("\"ours/room.toml\"").unwrap_or_else(|e| panic!("{e}"));
     let socketio = read("\"socketio\"").unwrap_or_else(|e| panic!("{e}"));
