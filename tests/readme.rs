@@ -225,7 +225,11 @@ fn every_scenario_shown_is_understood() {
     let mut parsed = 0;
     for (page, text) in pages() {
         for block in blocks(&page, &text).iter().filter(|block| block.language == "toml" && !block.not_run) {
-            let around = Surroundings { env: &|_| Some("secret".into()), file: &|_| Ok("user,token,place\nann,a,one\nbob,b,two\n".into()) };
+            let around = Surroundings {
+                env: &|_| Some("secret".into()),
+                file: &|_| Ok("user,token,place\nann,a,one\nbob,b,two\n".into()),
+                url: None,
+            };
             if let Err(error) = scenario::read_with(&block.text, &block.place, &around) {
                 panic!("{}:\n{error}", block.place);
             }

@@ -33,9 +33,13 @@ pub struct Gap {
     pub sent: u64,
     /// Of those, the ones that came on the new connection.
     pub replayed: u64,
+    /// Of those sent, the ones sent while the new connection was being made: to the server it may have been a member already.
+    pub returning: u64,
+    /// Of these, the ones that came.
+    pub returning_came: u64,
     /// The ones that did not.
     pub lost_sightings: Sightings,
-    /// The ones that did.
+    /// The ones that did, but for those sent on the return.
     pub replayed_sightings: Sightings,
 }
 
@@ -44,6 +48,8 @@ impl Gap {
         self.returns += other.returns;
         self.sent += other.sent;
         self.replayed += other.replayed;
+        self.returning += other.returning;
+        self.returning_came += other.returning_came;
         self.lost_sightings.merge(other.lost_sightings);
         self.replayed_sightings.merge(other.replayed_sightings);
     }

@@ -19,19 +19,23 @@ pub(super) fn settle(seat: &Seat, life: &Life, conn: ConnId, (log, some): (&Send
         // Where the log was thinned, only what was certainly sent in between counts.
         let (from, to) = (log.sent_from(publisher, life.away_since).to, log.sent_from(publisher, life.ready).from);
         let name = PublisherId(u32::try_from(publisher).unwrap_or(u32::MAX));
+        let asked = log.sent_from(publisher, life.asked).from;
         let gaps = gaps_of(seat, publisher);
         let mut at = from;
         for (a, b) in log.rejected(publisher, from, to).chain([(to, to)]) {
             let (a, b) = (a.clamp(at, to.max(at)), b.clamp(at, to.max(at)));
             into.sent += u64::from(a - at);
             into.replayed += seen_in(window, gaps, at, a);
+            let returning = asked.clamp(at, a);
+            into.returning += u64::from(a - returning);
+            into.returning_came += seen_in(window, gaps, returning, a);
             let mut next = at;
             unseen(window, gaps, at, a, |lost, end| {
-                note(into, log, conn, name, next, lost, true);
+                note(into, log, conn, name, next, lost.min(asked), true);
                 note(into, log, conn, name, lost, end, false);
                 next = end;
             });
-            note(into, log, conn, name, next, a, true);
+            note(into, log, conn, name, next, a.min(asked), true);
             at = b;
         }
     }

@@ -9,7 +9,7 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, DisruptionChecks, Encoding, Feed,
+    Address, Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, DisruptionChecks, Encoding, Feed,
     FeedCheck, Greeting, HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
     Scenario {
         name: "history".into(),
         description: None,
-        target: Target::Url("ws://127.0.0.1:1".into()),
+        target: Target::Url(Address::literal("ws://127.0.0.1:1")),
         groups: vec![ClientGroup {
             name: "clients".into(),
             count: clients,

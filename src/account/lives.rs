@@ -121,6 +121,8 @@ impl Connections {
 /// One connection's life; [`Instant::FAR`] is what has not happened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
+    /// When it was asked for: the beginning of its handshake.
+    pub(super) asked: Instant,
     pub(super) opened: Instant,
     pub(super) ready: Instant,
     /// When copies stopped being owed: we began to leave, or it was lost.
@@ -136,6 +138,7 @@ pub(super) struct Life {
 
 impl Life {
     pub(super) const UNBORN: Self = Self {
+        asked: Instant::FAR,
         opened: Instant::FAR,
         ready: Instant::FAR,
         left: Instant::FAR,
@@ -197,7 +200,8 @@ impl Lives {
         let planned = again && life.planned;
         // A client that never became a member in between has been away all along.
         let since = if life.away_since < Instant::FAR && life.ready == Instant::FAR { life.away_since } else { life.left };
-        *life = Life { opened: at, again, planned, away_since: if planned { since } else { Instant::FAR }, ..Life::UNBORN };
+        let asked = at.before(handshake);
+        *life = Life { asked, opened: at, again, planned, away_since: if planned { since } else { Instant::FAR }, ..Life::UNBORN };
         if again {
             self.sums.returned += 1;
             return;

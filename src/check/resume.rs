@@ -9,27 +9,26 @@ pub(super) static CHECK: Check = Check {
     id: "resume",
     claim: "What was published while a client was away is replayed to it when it is back; or, where nothing is promised, never comes.",
     needs: "Clients that come back, and publications sent while they were away.",
-    proves: "Every publication sent between the end of a client's connection and its next membership was looked for on the new connection. Replayed copies may come in any order and at any time until the run ends; what was on its way when the connection ended is not judged.",
+    proves: "Every publication sent between the end of a client's connection and its next membership was looked for on the new connection. Replayed copies may come in any order and at any time until the run ends; what was on its way when the connection ended is not judged. Where nothing is promised, neither is what was sent after the client had begun to connect again: it may have been let in before it knew.",
     examine,
 };
 
 fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     let Some(asked) = evidence.plan.scenario.checks.disruption.resume else { return Vec::new() };
     let gap = &evidence.account.disruptions.resume;
-    let lost = gap.sent - gap.replayed.min(gap.sent);
     let replayed = asked == Resume::Replayed;
-    let of = several(gap.sent, "copy", "copies");
+    // What was sent while a client was on its way back may have found it there already.
+    let (sent, came) = match asked {
+        Resume::Replayed => (gap.sent, gap.replayed),
+        Resume::Nothing => (gap.sent - gap.returning, gap.replayed - gap.returning_came),
+    };
+    let of = several(sent, "copy", "copies");
     let draft = Draft {
-        population: gap.sent,
+        population: sent,
         unit: "missed copies",
         expected: if replayed { format!("every one of {of} replayed") } else { format!("none of {of} replayed") },
-        observed: format!(
-            "{} replayed ({}) after {}",
-            count(gap.replayed),
-            percent(gap.replayed, gap.sent),
-            several(gap.returns, "return", "returns")
-        ),
-        violations: if replayed { lost } else { gap.replayed },
+        observed: format!("{} replayed ({}) after {}", count(came), percent(came, sent), several(gap.returns, "return", "returns")),
+        violations: if replayed { sent - came.min(sent) } else { came },
         witnesses: witnesses([if replayed { &gap.lost_sightings } else { &gap.replayed_sightings }]),
         empty: "nothing was published while anybody was away",
         ..Draft::default()

@@ -256,7 +256,7 @@ fn joining(how: &How) -> Result<Option<Arc<Joining>>, Stopped> {
     let Some(place) = &how.setup else { return Ok(None) };
     let file = place.display();
     let text = std::fs::read_to_string(place).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
-    let reading = super::plan::read_here(&text, place).map_err(Stopped::usage)?;
+    let reading = super::plan::read_here(&text, place, None).map_err(Stopped::usage)?;
     reading.warnings.iter().for_each(|warning| say(&warning.to_string()));
     let env = reading.scenario.env_names().into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect();
     let joining = Joining::new(reading.scenario, env, Seed(how.seed)).map_err(|why| Stopped::usage(format!("--setup {file}: {why}")))?;

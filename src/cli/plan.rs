@@ -72,23 +72,21 @@ pub fn run(args: &PlanArgs) -> Exit {
 fn prepare(args: &PlanArgs) -> Result<(Reading, Plan), String> {
     let name = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).map_err(|e| format!("error: cannot read the scenario {name}: {e}\n"))?;
-    let mut reading = read_here(&text, &args.file).map_err(|e| e.to_string())?;
-    if let Some(url) = &args.url {
-        reading.scenario.set_url(url).map_err(|e| format!("error: --url: {e}\n"))?;
-    }
+    let reading = read_here(&text, &args.file, args.url.as_deref()).map_err(|e| e.to_string())?;
     let plan = Plan::new(Arc::new(reading.scenario.clone()), Seed(args.seed));
     Ok((reading, plan))
 }
 
-/// Reads a scenario with this process's environment, and the files it names beside it.
+/// Reads a scenario with this process's environment, and the files it names beside it; against `url` instead of its own target's, if
+/// given.
 ///
 /// # Errors
 /// Everything that is wrong with the scenario or missing around it.
-pub fn read_here(text: &str, path: &Path) -> Result<Reading, ScenarioError> {
+pub fn read_here(text: &str, path: &Path, url: Option<&str>) -> Result<Reading, ScenarioError> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let file = move |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
     let env = |name: &str| std::env::var(name).ok();
-    read_with(text, &path.display().to_string(), &Surroundings { env: &env, file: &file })
+    read_with(text, &path.display().to_string(), &Surroundings { env: &env, file: &file, url })
 }
 
 /// How many publications are shown at each end of the timetable.
@@ -150,7 +148,8 @@ fn target(scenario: &Scenario) -> String {
         Target::BuiltIn => "the built-in reference server, inside this process".into(),
         // Credentials before an @ and whatever a query carries are nobody's business here.
         Target::Url(url) => {
-            let bare = url.split_once('?').map_or(url.as_str(), |(bare, _)| bare);
+            let url = url.as_str();
+            let bare = url.split_once('?').map_or(url, |(bare, _)| bare);
             let hidden = if bare.len() < url.len() { "?…" } else { "" };
             match bare.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?.1))) {
                 Some((scheme, rest)) => format!("{scheme}://…@{rest}{hidden}"),
@@ -408,7 +407,7 @@ mod tests {
     #[test]
     fn secrets_in_an_address_are_not_shown() {
         let mut scenario = Scenario::clone(&plan("smoke.toml").scenario);
-        scenario.set_url("wss://user:secret@example.com/ws?token=secret").expect("a URL");
+        scenario.target = Target::Url(crate::scenario::model::Address::literal("wss://user:secret@example.com/ws?token=secret"));
         assert_eq!(target(&scenario), "wss://…@example.com/ws?…");
     }
 

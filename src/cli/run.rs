@@ -14,7 +14,7 @@ use crate::drive::target::Trust;
 use crate::drive::{self, Outcome, Target, limits};
 use crate::plan::Plan;
 use crate::report::{self, Facts, Report, TargetFacts};
-use crate::scenario::{Scenario, model};
+use crate::scenario::{Scenario, Vars, model};
 
 use super::exit::{Exit, Stopped};
 use super::gate::GateArgs;
@@ -244,15 +244,11 @@ pub(super) const fn exit_of(verdict: check::Verdict) -> Exit {
 fn read(args: &RunArgs) -> Result<Scenario, Stopped> {
     let file = args.scenario.display().to_string();
     let text = std::fs::read_to_string(&args.scenario).map_err(|e| Stopped::usage(format!("cannot read the scenario {file}: {e}")))?;
-    let mut reading = super::plan::read_here(&text, &args.scenario).map_err(Stopped::usage)?;
+    let reading = super::plan::read_here(&text, &args.scenario, args.url.as_deref()).map_err(Stopped::usage)?;
     if !args.quiet {
         for warning in &reading.warnings {
             say(&warning.to_string());
         }
-    }
-    if let Some(url) = &args.url {
-        drive::target::Parts::parse(url).map_err(Stopped::usage)?;
-        reading.scenario.set_url(url).map_err(|e| Stopped::usage(format!("--url: {e}")))?;
     }
     Ok(reading.scenario)
 }
@@ -293,19 +289,19 @@ async fn drive(
     let needs = needs(plan, workers, built_in);
     limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
     let server = if built_in { Some(reference_server::spawn(inside(&plan.scenario)).map_err(Stopped::environment)?) } else { None };
-    let url = match (&server, &plan.scenario.target) {
-        (Some(server), _) => server.url().to_owned(),
-        (None, model::Target::Url(url)) => url.clone(),
+    let (url, shown) = match (&server, &plan.scenario.target) {
+        (Some(server), _) => (server.url().to_owned(), server.url().to_owned()),
+        (None, model::Target::Url(url)) => address(url, plan)?,
         (None, model::Target::BuiltIn) => return Err(Stopped::environment("the built-in server is gone")),
     };
     let urls = urls(args, plan, &url);
     let targets = resolve(&urls, plan).await?;
     let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets[0], plan.connections);
     let preflight = limits::preflight(needs, plan.connections, &sources, &targets).map_err(Stopped::environment)?;
-    announce(args, plan, &url, built_in, &preflight);
+    announce(args, plan, &shown, built_in, &preflight);
 
     let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
-    let facts = facts(plan, TargetFacts { url: report::redact_url(&url), built_in }, started);
+    let facts = facts(plan, TargetFacts { url: shown, built_in }, started);
     let place = journal.map(|journal| journal.place().to_owned());
     let options = drive::Options {
         threads,
@@ -332,6 +328,14 @@ async fn drive(
         say(&format!("wsbench: {lost}"));
     }
     Ok((outcome, facts))
+}
+
+/// A URL of the target's server, and the one fit to be shown.
+fn address(url: &model::Address, plan: &Plan) -> Result<(String, String), Stopped> {
+    let env = plan.scenario.env_names().into_iter().filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect();
+    let vars = Vars { env: &env, ..Vars::default() };
+    let shown = url.shown(&vars).map_err(Stopped::usage)?;
+    Ok((url.server(&vars).map_err(Stopped::usage)?, super::secrets::without_secrets(&shown)))
 }
 
 /// Where the files a scenario names are looked for: beside it.
@@ -379,7 +383,7 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
     say(&format!(
         "wsbench: {} → {}{server}: {} clients, {} publications, {} copies owed, seed {}",
         plan.scenario.name,
-        report::redact_url(url),
+        url,
         plan.connections,
         budget.publications(),
         budget.copies(),

@@ -1,9 +1,9 @@
 //! Keeps secrets out of everything that is printed or written: user and query of URLs (a proxy's and those of HTTP requests too),
 //! and the values of header fields that carry credentials.
 
-use crate::report::{redact_url, redact_url_but};
+use crate::report::redact_url_but;
 use crate::scenario::Scenario;
-use crate::scenario::model::{Auth, Connection, Proxy, ScriptStep, Target, Template, Via};
+use crate::scenario::model::{Address, Auth, Connection, Proxy, ScriptStep, Target, Template, Via};
 
 /// Header fields whose values are credentials.
 const SECRET: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "api-key"];
@@ -12,7 +12,7 @@ const SECRET: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "x-
 pub(super) fn redacted(scenario: &Scenario) -> Scenario {
     let mut shown = scenario.clone();
     if let Target::Url(url) = &mut shown.target {
-        *url = redact_url(url);
+        *url = Address::literal(&without_secrets(url.as_str()));
     }
     for group in &mut shown.groups {
         redact(&mut group.connection);
@@ -61,7 +61,7 @@ fn hide_url(url: &mut Template) {
 }
 
 /// A URL whose user, and whose values in the query, are hidden unless they hold variables: what a run did stays readable.
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     redact_url_but(url, |text| text.contains('{'))
 }
 

@@ -244,6 +244,11 @@ impl Expectations {
         }
     }
 
+    /// Whether a message answers an application ping.
+    pub(super) fn is_pong(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> bool {
+        self.pong.as_ref().is_some_and(|pong| pong.matches(message, Place::Pong.own(matchers)))
+    }
+
     /// Whether a message is a beat of the server's heartbeat.
     pub(super) fn is_beat(&self, message: &[u8], matchers: Option<&OwnMatchers>) -> bool {
         self.beat.matches(message, Place::Beat.own(matchers))
@@ -270,7 +275,7 @@ impl Expectations {
         if let Some(kind) = self.feed.as_ref().and_then(|feed| feed.stated(message, matchers)) {
             return kind;
         }
-        if self.pong.as_ref().is_some_and(|pong| pong.matches(message, Place::Pong.own(matchers))) {
+        if self.is_pong(message, matchers) {
             return Kind::Pong;
         }
         if self.feed.as_ref().is_none_or(|feed| feed.may_be_beat(message)) && self.is_beat(message, matchers) {

@@ -8,7 +8,7 @@ use tokio::task::spawn_local;
 
 use crate::base::{ConnId, Instant, Seq, Span};
 use crate::event::{ConnectFailure, Event};
-use crate::scenario::model::{Connection, Greeting};
+use crate::scenario::model::{self, Connection, Greeting};
 use crate::scenario::template::Vars;
 use crate::wire::handshake::Request;
 
@@ -133,12 +133,17 @@ impl Shard {
         let connection = &self.plan.scenario.groups[group].connection;
         let mut target = self.targets[group].clone();
         let mut request = self.requests[group].clone();
-        if *connection == Connection::default() {
+        let own = match &self.plan.scenario.target {
+            model::Target::Url(url) if url.varies() => Some(url),
+            _ => None,
+        };
+        if own.is_none() && *connection == Connection::default() {
             return Ok((target, request));
         }
         let vars = self.vars(conn);
         let vars = talk.map_or(vars, |talk| Vars { captured: talk.captured(), ..vars });
-        let handshake = connection.handshake(&self.targets[group].full_url, &vars).map_err(|e| e.to_string())?;
+        let url = own.map_or_else(|| Ok(target.full_url.clone()), |url| url.text(&vars)).map_err(|e| e.to_string())?;
+        let handshake = connection.handshake(&url, &vars).map_err(|e| e.to_string())?;
         let parts = Parts::parse(&handshake.url).map_err(|e| e.to_string())?;
         if parts.host_field != target.host || parts.secure != target.is_secure() || parts.socket.as_deref() != target.socket() {
             target = self.other(&parts, &handshake.url, group).await?;

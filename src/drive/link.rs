@@ -70,6 +70,7 @@ impl Link {
                 group,
                 first: true,
                 pings: [0; 2],
+                pongs: 0,
                 next_seq: Seq(0),
                 mask,
                 close_received: None,

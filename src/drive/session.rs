@@ -47,7 +47,10 @@ pub(super) struct Session {
     pub(super) state: State,
     pub(super) group: u16,
     pub(super) first: bool,
+    /// Sent by us, by level.
     pub(super) pings: [u32; 2],
+    /// Application pings answered.
+    pub(super) pongs: u32,
     pub(super) next_seq: Seq,
     pub(super) mask: Rng,
     pub(super) close_received: Option<Option<u16>>,
@@ -274,14 +277,23 @@ impl Session {
             Claim::Unclaimed => self.unclaimed(shard, at, message),
             // Kept by the script, which hands back what it did not need.
             Claim::Held => {}
-            // Answered or ignored, it may be a beat all the same.
+            // Answered or ignored, it may be the pong or a beat all the same.
             Claim::Script | Claim::Reply | Claim::Ignored => {
-                if shard.expect.is_beat(message, self.own().as_deref()) {
-                    shard.observe(Event::Beat { conn: self.conn, at });
+                let own = self.own();
+                if self.is_owed_pong() && shard.expect.is_pong(message, own.as_deref()) {
+                    self.on_kind(shard, at, message, Kind::Pong);
+                } else if shard.expect.is_beat(message, own.as_deref()) {
+                    self.on_kind(shard, at, message, Kind::Beat);
                 }
             }
         }
         claim
+    }
+
+    /// Whether an application ping of ours has no answer yet. What answers a message of the conversation's own (a keep-alive that
+    /// the scenario has ignored) may look like a pong, and answers no ping.
+    fn is_owed_pong(&self) -> bool {
+        self.pongs < self.pings[PingLevel::Application as usize]
     }
 
     pub(super) fn unclaimed(&mut self, shard: &Shard, at: Instant, message: &[u8]) {
@@ -299,7 +311,10 @@ impl Session {
                 shard.observe(Event::Greeting { conn, at, text: sample });
                 self.ready(shard, at);
             }
-            Kind::Pong => shard.observe(Event::Pong { conn, level: PingLevel::Application, nonce: None, at }),
+            Kind::Pong => {
+                self.pongs = self.pongs.saturating_add(1);
+                shard.observe(Event::Pong { conn, level: PingLevel::Application, nonce: None, at });
+            }
             Kind::Beat => shard.observe(Event::Beat { conn, at }),
             Kind::Stray(kind) => shard.observe(Event::Stray { conn, at, kind, sample }),
             Kind::Copy(stamp, flaws) => self.on_copy(shard, at, &stamp, flaws),

@@ -106,6 +106,7 @@ impl Parts {
             "ws" => false,
             "wss" => true,
             "http" | "https" => return Err(error("the scheme is for web pages")),
+            "wss+unix" => return Err(error("there is no TLS on a Unix socket")),
             _ => return Err(error("the scheme is neither ws nor wss")),
         };
         if rest.contains('#') {
@@ -275,6 +276,7 @@ mod tests {
             ("ws://h/#x", "fragment"),
             ("ws://a b/", "white space"),
             ("ws+unix://a.sock", "not absolute"),
+            ("wss+unix:///run/a.sock:/", "no TLS on a Unix socket"),
         ] {
             let error = Parts::parse(url).expect_err(url).to_string();
             assert!(error.contains(why), "{url}: {error}");

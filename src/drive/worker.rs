@@ -219,7 +219,7 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
 /// The run's scenario, with this process's environment and the files it names.
 fn read(text: &str, folder: &Path) -> io::Result<Scenario> {
     let file = |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
-    let around = Surroundings { env: &|name| std::env::var(name).ok(), file: &file };
+    let around = Surroundings { env: &|name| std::env::var(name).ok(), file: &file, url: None };
     let reading = scenario::read_with(text, "the run's scenario", &around).map_err(|e| io::Error::other(e.to_string()))?;
     Ok(reading.scenario)
 }

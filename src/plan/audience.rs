@@ -116,7 +116,7 @@ mod tests {
 
     fn plan(text: &str) -> Plan {
         let file = |_: &str| Ok("user,place\na,hall\nb,attic\nc,hall\n".to_owned());
-        let around = Surroundings { env: &|_| None, file: &file };
+        let around = Surroundings { env: &|_| None, file: &file, url: None };
         let scenario = read_with(text, "t.toml", &around).unwrap_or_else(|e| panic!("{e}")).scenario;
         Plan::new(Arc::new(scenario), Seed(1))
     }

@@ -73,7 +73,7 @@ pub struct Handshake {
 }
 
 /// The scheme of a target on a Unix socket, as Node's `ws` writes it.
-const ON_UNIX_SOCKET: &str = "ws+unix:";
+pub(super) const ON_UNIX_SOCKET: &str = "ws+unix:";
 
 /// A URL of the form `ws+unix:///path/of/socket:/path/of/request?query`, taken apart: the socket's path, which ends at the first
 /// colon, and the request's, with its query. The two slashes may be missing, and so may the request's path. `None` for any other URL.

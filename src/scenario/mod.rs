@@ -3,6 +3,7 @@
 //! `schema.rs` mirrors what is typed, `model.rs` is what is meant, and only the second travels.
 //! Must never know a plan, a socket or a clock.
 
+mod address;
 pub mod behaviour;
 pub mod body;
 mod capture;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::base::{ByteSize, Rate, Span};
 
+pub use super::address::Address;
 pub use super::behaviour::{Behaviour, HttpStep, Reply, Request, Step as ScriptStep, Trigger};
 pub use super::body::{Body, Count, Encoder, Piece};
 pub use super::capture::{Capture, Extract};
@@ -103,8 +104,8 @@ pub enum RoomsBy {
 pub enum Target {
     /// The reference server, started inside the process on a free loopback port.
     BuiltIn,
-    /// A server somewhere: a valid `ws://`, `wss://` or `ws+unix:` URL.
-    Url(String),
+    /// A server somewhere.
+    Url(Address),
 }
 
 /// Clients that are alike.

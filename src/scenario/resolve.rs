@@ -9,15 +9,15 @@ mod language;
 mod matcher;
 mod publish;
 mod shared;
+mod uses;
 
 use super::error::{At, ScenarioError, Source, Warning};
 use super::feeder::Rows;
-use super::model::{Phases, Scenario, ScriptStep, Template, Via, Wanted};
-use super::node::{Kind, Node};
+use super::model::{Phases, Scenario, ScriptStep, Target, Template, Via, Wanted};
+use super::node::Node;
 use super::own::Place;
-use super::preset;
 use super::schema;
-use super::typed::{OneOrMany, Reader, Spot, Typed};
+use super::typed::{Reader, Spot, Typed};
 use crate::base::Span;
 
 /// A scenario, and what is doubtful about its text.
@@ -35,6 +35,8 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// The text of a file named in the scenario, relative to it.
     pub file: &'a dyn Fn(&str) -> Result<String, String>,
+    /// The URL of another target than the scenario's own, as `--url` gives it.
+    pub url: Option<&'a str>,
 }
 
 /// Reads a scenario from its text alone. `file` is its name for messages. Environment variables and the feeder's rows are not
@@ -69,11 +71,16 @@ fn read_in(text: &str, file: &str, around: Option<&Surroundings<'_>>) -> Result<
         r.fail(&at, what, "");
     }
     r.check()?;
-    let root = with_presets(root, around, &mut r);
+    let root = uses::under(root, around, &mut r);
     r.check()?;
-    let document = schema::Document::read(&root, &mut r);
+    let mut document = schema::Document::read(&root, &mut r);
     r.check()?;
-    let scenario = document.and_then(|document| scenario(&document, file, around, &mut r));
+    // That its own url is another's now does not make `feed` wrong, which is the built-in server's.
+    let own = document.as_ref().and_then(|d| d.target.as_ref()?.url.clone());
+    if let (Some(document), Some(url)) = (&mut document, around.and_then(|around| around.url)) {
+        clients::instead(document, url, &mut r);
+    }
+    let scenario = document.and_then(|document| scenario(&document, own.is_some(), file, around, &mut r));
     r.check()?;
     match scenario {
         Some(scenario) => Ok(Reading { scenario, warnings: r.into_warnings() }),
@@ -83,52 +90,6 @@ fn read_in(text: &str, file: &str, around: Option<&Surroundings<'_>>) -> Result<
             r.check().and_then(|()| Err(ScenarioError { problems: Vec::new() }))
         }
     }
-}
-
-/// Puts what `use` names under the scenario's own tree, the last named on top.
-fn with_presets(root: Node, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Node {
-    let Kind::Table(entries) = &root.kind else { return root };
-    let Some(entry) = entries.iter().find(|e| e.key == "use") else { return root };
-    let Some(names) = OneOrMany::<String>::read(&entry.node, r) else { return root };
-    let mut base: Option<Node> = None;
-    for name in names.0 {
-        let Some((title, text)) = preset_text(&name, around, r) else { continue };
-        let source = r.sources.len();
-        r.sources.push(Source { name: title, text: text.clone() });
-        let (tree, errors) = Node::parse(&text, source);
-        for (at, what) in errors {
-            r.fail(&at, what, "");
-        }
-        base = Some(match base {
-            Some(below) => preset::merge(below, tree),
-            None => tree,
-        });
-    }
-    match base {
-        Some(base) => preset::merge(base, root),
-        None => root,
-    }
-}
-
-fn preset_text(name: &Spot<String>, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<(String, String)> {
-    if let Some(preset) = preset::Preset::find(name) {
-        return Some((format!("preset {}", preset.name), preset.text.to_owned()));
-    }
-    if name.contains('/') || name.ends_with(".toml") {
-        let read = around.map_or_else(|| Err("files are not read here".into()), |around| (around.file)(name));
-        match read {
-            Ok(text) => return Some((name.value.clone(), text)),
-            Err(error) => r.fail(&name.at, format!("the preset {} cannot be read: {error}", name.value), ""),
-        }
-        return None;
-    }
-    let known: Vec<&str> = preset::PRESETS.iter().map(|p| p.name).collect();
-    let help = match super::error::nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean \"{near}\"? `wsbench presets` lists all"),
-        None => format!("one of: {}; or a file such as \"./mine.toml\"", known.join(", ")),
-    };
-    r.fail(&name.at, format!("there is no preset `{}`", name.value), help);
-    None
 }
 
 /// The feeder's rows, when the edge can read them.
@@ -144,12 +105,15 @@ fn rows(document: &schema::Document, around: Option<&Surroundings<'_>>, r: &mut 
     }
 }
 
-fn scenario(document: &schema::Document, file: &str, around: Option<&Surroundings<'_>>, r: &mut Reader) -> Option<Scenario> {
-    for (before, name) in document.r#use.iter().flat_map(|u| u.0.iter().enumerate().map(|(i, name)| (&u.0[..i], name))) {
-        if before.iter().any(|earlier| earlier.value == name.value) {
-            r.fail(&name.at, format!("`{}` is used twice: its script would run twice", name.value), "leave one out");
-        }
-    }
+fn scenario(
+    document: &schema::Document,
+    elsewhere: bool,
+    file: &str,
+    around: Option<&Surroundings<'_>>,
+    r: &mut Reader,
+) -> Option<Scenario> {
+    // What it names lies under the document already: see `uses`.
+    let _ = &document.r#use;
     let rows = rows(document, around, r);
     r.check_again()?;
     let (names, vars) = language::names(document, rows.as_ref(), r);
@@ -157,7 +121,7 @@ fn scenario(document: &schema::Document, file: &str, around: Option<&Surrounding
     let clients = groups.iter().map(|g| g.count).fold(0, u32::saturating_add);
     let mut dialect = behaviour::dialect(document, &names, r)?;
     let (publish, feed) = publish::resolve(document, &groups, &mut dialect, &names, r)?;
-    feed::target(document, &target, feed.is_some(), r);
+    feed::target(document, elsewhere, feed.is_some(), r);
     let phases = phases(document, publish.is_some() || feed.is_some(), r)?;
     let (mut checks, beat) = checks::resolve(document, publish.as_ref(), feed.is_some(), &phases, &groups, &names, r)?;
     let disrupt;
@@ -207,6 +171,9 @@ impl Scenario {
     /// All templates in it.
     fn templates(&self) -> Vec<&Template> {
         let mut list: Vec<&Template> = Vec::new();
+        if let Target::Url(url) = &self.target {
+            list.push(url.template());
+        }
         for group in &self.groups {
             list.extend(group.connection.templates());
             let behaviour = &group.behaviour;

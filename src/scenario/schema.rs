@@ -64,7 +64,7 @@ table! {
 connected! {
     /// Whom the run is against, and how every client connects.
     Target {
-        /// A ws:// or wss:// URL, or ws+unix:///path/of/socket:/path. Left out: the built-in reference server on a free loopback port.
+        /// A ws:// or wss:// URL, or ws+unix:///path/of/socket:/path; may have variables, in front of the path {env.NAME} only. Left out: the built-in reference server on a free loopback port.
         url: String,
         /// How often the built-in server broadcasts by itself, with publish.via = "server". Default: as checks.feed expects, or 100ms.
         feed: Span,

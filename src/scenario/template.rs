@@ -1,12 +1,14 @@
 //! Texts with variables: `{client.id}`, `{room}`, `{stamp}`. Read once, when the scenario is; a variable nobody knows is an
 //! error there, not a surprise in the run. Must never know where a value comes from: all are given in [`Vars`].
 
+mod refusal;
 mod scan;
 mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use refusal::{changes, in_class, own, unknown};
 use scan::Scan;
 use serde::{Serialize, Serializer};
 use value::Filter;
@@ -152,6 +154,11 @@ impl Template {
         })
     }
 
+    /// Reads what is the same for every client: as [`parse`](Self::parse), but with the environment's variables alone.
+    pub(super) fn parse_shared(source: &str, names: &Names) -> Result<Self, TemplateError> {
+        Self::read(source, names, Scan::text(), |inner, var| if var.is_shared() { Ok(()) } else { Err(own(inner)) })
+    }
+
     fn read(
         source: &str,
         names: &Names,
@@ -250,6 +257,11 @@ impl Template {
     /// Whether it is one variable and nothing else.
     pub(super) fn is_one_variable(&self) -> bool {
         matches!(&self.parts[..], [Part::Var(..)])
+    }
+
+    /// Whether nothing stands before its first variable.
+    pub(super) fn begins_with_variable(&self) -> bool {
+        matches!(&self.parts[..], [Part::Var(..), ..])
     }
 
     /// Whether it has a value that is not to be shown: tokens come from the environment or the feeder.
@@ -435,41 +447,6 @@ fn variable(inner: &str, names: &Names) -> Result<(Var, Filter), TemplateError> 
         },
     };
     Ok((var, filter))
-}
-
-fn unknown(name: &str, inner: &str, names: &Names) -> TemplateError {
-    let known: Vec<&str> = BUILT_IN
-        .into_iter()
-        .chain(names.captures.iter().map(String::as_str))
-        .chain(names.defined.keys().map(String::as_str))
-        .chain(names.columns.iter().flatten().map(String::as_str))
-        .collect();
-    let literal = format!("write {{{{{inner}}}}} for the text itself");
-    let help = match super::error::nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean {{{near}}}? ({literal})"),
-        None => format!("known: {}, env.NAME; {literal}", known.join(", ")),
-    };
-    TemplateError { piece: format!("{{{inner}}}"), what: format!("unknown variable {{{name}}}"), help }
-}
-
-/// A variable that means nothing where messages are compared.
-fn changes(inner: &str, var: &Var) -> TemplateError {
-    let what = if var.is_of_publication() {
-        format!("{{{inner}}} belongs to a publication: it cannot tell which message is meant")
-    } else {
-        format!("{{{inner}}} is another with every message: nothing could be known by it")
-    };
-    let help = "use what stays the same on a connection: {client.id}, {client.index}, {group}, {room}, {run}, {env.NAME}, a column, \
-                or what the script captured before; or match the text around it";
-    TemplateError { piece: format!("{{{inner}}}"), what, help: help.into() }
-}
-
-fn in_class(inner: &str) -> TemplateError {
-    TemplateError {
-        piece: format!("{{{inner}}}"),
-        what: format!("{{{inner}}} stands inside the brackets of a regular expression: it would be taken letter by letter"),
-        help: "write it outside of them, such as (?:{room}|lobby); for the text itself, \\{".into(),
-    }
 }
 
 impl PartialEq for Template {

@@ -5,7 +5,7 @@ mod language;
 mod round_trip;
 
 use super::model::*;
-use super::{json_schema, parse, read};
+use super::{Surroundings, json_schema, parse, read, read_with};
 use crate::base::{ByteSize, Rate, Span};
 
 /// The example of the language's first description, word for word.
@@ -118,7 +118,7 @@ fn every_fault_is_found_and_named() {
         ("[target]\nurl = \"ws://a/#x\"", "target.url", "fragment"),
         ("[target]\nurl = \"ws://a b/\"", "target.url", "is not a URL"),
         ("[target]\nurl = \"ws+unix://run/a.sock\"", "target.url", "is not absolute"),
-        ("[target]\nurl = \"wss+unix:///run/a.sock\"", "target.url", "is not ws or wss"),
+        ("[target]\nurl = \"wss+unix:///run/a.sock\"", "target.url", "write `ws+unix:///"),
         ("[target]\nconnect_timeout = \"0s\"", "target.connect_timeout", "no handshake takes no time"),
         ("[publish]\npublishers = 3\npace = \"5/s\"", "publish.publishers", "3 publishers, but only 2 clients"),
         ("[publish]\npublishers = 0\npace = \"5/s\"", "publish.publishers", "zero publishers"),
@@ -246,11 +246,30 @@ fn a_drain_that_is_not_stated_allows_what_delivery_allows() {
 }
 
 #[test]
-fn a_target_from_the_command_line_is_checked_alike() {
-    let mut scenario = ok("[clients]\ncount = 2\n");
-    scenario.set_url("wss://example.com/ws").expect("a good URL");
-    assert_eq!(scenario.target, Target::Url("wss://example.com/ws".into()));
-    assert!(scenario.set_url("http://example.com/").expect_err("not ws").contains("ws://example.com/"));
+fn a_target_from_the_command_line_is_checked_alike_and_knows_variables() {
+    let with = |text: &str, url| {
+        let around = Surroundings { env: &|_| None, file: &|_| Err("no file".into()), url: Some(url) };
+        read_with(text, "t.toml", &around).map(|r| r.scenario.target).map_err(|e| e.to_string())
+    };
+    let plain = "[clients]\ncount = 2\n";
+    let url = |url| Target::Url(Address::literal(url));
+    assert_eq!(with(plain, "wss://example.com/ws").expect("a good URL"), url("wss://example.com/ws"));
+    assert_eq!(with(plain, "ws://h/{room}?me={client.id}").expect("a good URL"), url("ws://h/{room}?me={client.id}"));
+    // What the scenario says of the built-in server is no contradiction.
+    let feed = "[target]\nfeed = \"1s\"\n[clients]\ncount = 2\n[publish]\nvia = \"server\"\n";
+    assert_eq!(with(feed, "ws://h/").expect("a good URL"), url("ws://h/"));
+    for (given, words) in [
+        ("http://example.com/", "write `ws://example.com/`"),
+        ("ws://h/{rom}", "--> --url:1:8"),
+        ("ws://h/{rom}", "write {{rom}} for the text itself"),
+        ("ws://{room}/", "{room} stands in front of the path"),
+        ("ws://h/{seq}", "variables of publications in a handshake"),
+        ("ws://h/{env.NOPE}", "the environment has no NOPE"),
+        ("ws://me:s3cret@h:99999/?s3cret", "`ws://…@h:99999/?…` has no valid port"),
+    ] {
+        let error = with(plain, given).expect_err(given);
+        assert!(error.contains(words) && !error.contains("s3cret"), "{words:?} is not in\n{error}");
+    }
 }
 
 #[test]

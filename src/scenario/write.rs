@@ -24,7 +24,7 @@ impl Scenario {
             document.insert("description".into(), text(description));
         }
         match (&self.target, &self.feed) {
-            (Target::Url(url), _) => drop(document.insert("target".into(), table([("url", text(url))]))),
+            (Target::Url(url), _) => drop(document.insert("target".into(), table([("url", text(url.as_str()))]))),
             (Target::BuiltIn, Some(feed)) => drop(document.insert("target".into(), table([("feed", time(feed.built_in))]))),
             (Target::BuiltIn, None) => {}
         }

@@ -4,6 +4,7 @@ mod disrupt;
 mod environment;
 mod feeds;
 mod herd;
+mod mqtt;
 mod on_the_way;
 mod outcomes;
 mod outputs;

@@ -131,3 +131,44 @@ fn a_broadcast_of_the_servers_own_may_name_the_room() {
     let ran = run(&desk, Mistake::Label, &[]);
     assert_eq!((ran.code, not_passed(&ran.json())), (1, vec!["delivery fail".into(), "stray fail".into()]), "{}{}", ran.out, ran.err);
 }
+
+#[test]
+fn each_client_goes_to_its_own_url_wherever_the_target_is_said() {
+    let desk = Desk::new();
+    let server = serve(Mistake::None);
+    let own = "?room={room}&id={client.id}";
+    let query = "[target]\nquery = { room = \"{room}\", id = \"{client.id}\" }\n";
+    let said = |url: &str| OWN.replace(query, &if url.is_empty() { String::new() } else { format!("[target]\nurl = \"{url}\"\n") });
+    let whole = format!("{server}{own}");
+    for (file, arguments) in [
+        (said(&whole), &[][..]),
+        (said(&whole), &["--processes", "2"]),
+        (said(&format!("{{env.AT}}{own}")), &[]),
+        (said(""), &["--url", &whole]),
+        (said("ws://elsewhere.invalid/{env.NOT_SET}"), &["--url", &format!("{{env.AT}}{own}")]),
+    ] {
+        let arguments = [&["run", desk.scenario(&file), "--format", "json"], arguments].concat();
+        let ran = Ran::of(&desk.command(&arguments).env("AT", &server).output().expect("the binary starts"));
+        let report = ran.json();
+        assert_eq!((ran.code, not_passed(&report)), (0, Vec::new()), "{arguments:?}: {report:#}");
+        assert_eq!(report["target"]["url"], whole.as_str(), "the server, and what is each client's own as it is written");
+    }
+    // The server knows who came by the address alone: with another's, nobody is in.
+    let all_alike = said(&format!("{server}?room=1&id=0"));
+    assert_eq!(desk.run(&["run", desk.scenario(&all_alike), "--quiet"]).code, 1);
+}
+
+#[test]
+fn a_target_that_would_be_many_servers_is_refused_with_the_remedy() {
+    let desk = Desk::new();
+    let file = desk.scenario("[clients]\ncount = 2\n[target]\nurl = \"ws://{room}.example.com/ws\"\n");
+    for arguments in [&["run", file][..], &["plan", file], &["plan", file, "--url", "ws://h:{client.index}/"]] {
+        let ran = desk.run(arguments);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains("stands in front of the path: a target is one server"), "{}", ran.err);
+        assert!(ran.err.contains("write it in the path or the query, or use {env.NAME}"), "{}", ran.err);
+    }
+    let plan = desk.run(&["plan", file, "--url", "ws://user:s3cret@h/{room}?token=s3cret"]);
+    assert_eq!(plan.code, 0, "{}", plan.err);
+    assert!(plan.out.contains("ws://…@h/{room}?…") && !plan.out.contains("s3cret"), "{}", plan.out);
+}

@@ -105,12 +105,15 @@ fn what_was_missed_is_replayed_or_not_as_promised() {
     {
         // A server of its own for each: it would replay what it heard in the run before.
         let server = Server::start(&desk, arguments);
+        // What is late on a busy machine is not the question here.
+        let base = BASE.replace("within = \"1s\"", "within = \"5s\"").replace("drain = \"2s\"", "drain = \"5s\"");
         let scenario =
-            format!("{BASE}[checks]\nresume = \"{promise}\"\n[[disrupt]]\nverb = \"offline\"\nat = \"1s\"\nfor = \"500ms\"\ncount = 3\n");
+            format!("{base}[checks]\nresume = \"{promise}\"\n[[disrupt]]\nverb = \"offline\"\nat = \"1s\"\nfor = \"500ms\"\ncount = 3\n");
         let (code, report) = run(&desk, &scenario, &["--url", &server.url]);
         let expected = if red { vec!["resume fail".to_owned()] } else { Vec::new() };
         assert_eq!((code, not_passed(&report)), (i32::from(red), expected), "{promise}: {report:#}");
         let missed = finding(&report, "resume")["population"].as_u64().unwrap_or(0);
-        assert!((30..=120).contains(&missed), "3 clients, half a second, 40 a second: {missed}");
+        // A client that a busy machine brings back late misses more, but never all: it would not be back.
+        assert!((30..480).contains(&missed), "3 clients, at least half a second of 4, 40 a second: {missed}");
     }
 }

@@ -356,3 +356,25 @@ fn where_nothing_is_promised_each_replayed_copy_is_one_too_many() {
     assert_eq!(not_passed(&history), [("resume".into(), Outcome::Fail)]);
     assert_eq!((one(&history, "resume").violations, one(&history, "resume").witnesses.len()), (3, 3));
 }
+
+#[test]
+fn what_is_sent_while_a_client_is_let_in_again_is_no_replay() {
+    for (promise, population, violations) in [(Resume::Nothing, 1, 0), (Resume::Replayed, 2, 1)] {
+        let mut scenario = offline(20);
+        scenario.checks.disruption.resume = Some(promise);
+        let mut history = History::begins_with(scenario);
+        history.is_cut_off(1, 2_100);
+        // The handshake of the return takes from 2 648 to 2 650: the server may have let the client in at 2 649.
+        let (away, returning) = (history.publishes(0, 2_200), history.publishes(0, 2_649));
+        for seq in [away, returning] {
+            (0..20).filter(|client| *client != 1).for_each(|client| {
+                history.gets(client, 0, seq, 2_651);
+            });
+        }
+        history.joins(1, 2_650).gets(1, 0, returning, 2_652);
+        let seq = history.publishes(0, 3_000);
+        history.all_get(0, seq, 3_005).closes(6_000, 6_100);
+        let finding = one(&history, "resume");
+        assert_eq!((finding.population, finding.violations), (population, violations), "{promise:?}: {}", finding.observed);
+    }
+}

@@ -232,7 +232,7 @@ pub(super) fn scenario(seen: &Seen) -> String {
             ignored.join(",\n  ")
         );
     }
-    let _ = writeln!(out, "\n[target]\nurl = {}", quoted(&seen.url));
+    let _ = writeln!(out, "\n[target]\nurl = {}", quoted(&Template::source_of(&seen.url)));
     if let Some(subprotocol) = &seen.subprotocol {
         let _ = writeln!(out, "subprotocols = [{}]", quoted(subprotocol));
     }

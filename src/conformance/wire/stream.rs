@@ -41,6 +41,10 @@ impl Target {
     /// [`BadUrl`] with the reason and the remedy.
     pub fn parse(url: &str) -> Result<Self, BadUrl> {
         let bad = |why| BadUrl { url: url.to_owned(), why };
+        let unix = |scheme: &str| url.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+        if unix("ws+unix:") || unix("wss+unix:") {
+            return Err(bad("cases are asked over TCP, whose resets are among them; a Unix socket is for `run` and `connect`"));
+        }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("no scheme"))?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "ws" | "http" => false,
@@ -254,6 +258,10 @@ mod tests {
         ] {
             let want = Target { tls, host: host.to_owned(), port, path: path.to_owned() };
             assert_eq!(Target::parse(url), Ok(want), "{url}");
+        }
+        for url in ["ws+unix:///run/a.sock:/", "WS+UNIX:/run/a.sock", "wss+unix:///run/a.sock"] {
+            let error = Target::parse(url).expect_err(url).to_string();
+            assert!(error.contains("asked over TCP") && error.contains("`run` and `connect`"), "{error}");
         }
         for url in ["localhost:1", "ftp://a", "ws://", "ws://a:b", "ws://a/#x"] {
             assert!(Target::parse(url).is_err(), "{url}");

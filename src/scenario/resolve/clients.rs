@@ -1,12 +1,14 @@
 //! `[target]` and `[clients]`.
 
-use super::super::error::At;
-use super::super::model::{Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template, unix_socket};
+use super::super::error::{At, Source};
+use super::super::model::{
+    Address, Auth, Behaviour, ClientGroup, Connection, Greeting, Proxy, Scenario, ScriptStep, Target, Template, unix_socket,
+};
 use super::super::schema;
 use super::super::schema::session::{AuthTable, ConnectionKeys};
 use super::super::template::Names;
 use super::super::typed::{Named, Reader, Spot};
-use super::language::{named, template};
+use super::language::{believed, named, template};
 use super::matcher::matcher;
 use super::{behaviour, value};
 use crate::base::{Rate, Span};
@@ -16,8 +18,12 @@ const GREETING_WITHIN: Span = Span::from_secs(5);
 
 pub(super) fn resolve(document: &schema::Document, names: &Names, r: &mut Reader) -> Option<(Target, Vec<ClientGroup>)> {
     let target = match document.target.as_ref().and_then(|t| t.url.as_ref()) {
-        Some(spot) => url(spot, r).map(Target::Url),
+        Some(spot) => address(spot, names, r).map(Target::Url),
         None => Some(Target::BuiltIn),
+    };
+    let of_all = match &target {
+        Some(Target::Url(url)) => Some(url.template()),
+        _ => None,
     };
     let Some(clients) = &document.clients else {
         r.fail(&At::default(), "nobody connects: there are no clients", "write `[clients]` and `count = 1000`");
@@ -28,7 +34,7 @@ pub(super) fn resolve(document: &schema::Document, names: &Names, r: &mut Reader
         return None;
     }
     let alone = clients.0.len() == 1;
-    let groups: Vec<_> = clients.0.iter().enumerate().filter_map(|(i, g)| group(document, g, i, alone, names, r)).collect();
+    let groups: Vec<_> = clients.0.iter().enumerate().filter_map(|(i, g)| group(document, g, (i, alone), of_all, names, r)).collect();
     names_differ(&groups, &clients.0, r);
     let total: u64 = groups.iter().map(|g| u64::from(g.count)).sum();
     if total > u64::from(LIMIT) {
@@ -54,8 +60,8 @@ fn names_differ(groups: &[ClientGroup], typed: &[Spot<schema::Clients>], r: &mut
 fn group(
     document: &schema::Document,
     typed: &Spot<schema::Clients>,
-    i: usize,
-    alone: bool,
+    (i, alone): (usize, bool),
+    of_all: Option<&Template>,
     names: &Names,
     r: &mut Reader,
 ) -> Option<ClientGroup> {
@@ -88,7 +94,10 @@ fn group(
     let connection = connection(typed, keys, names, r);
     let behaviour = behaviour::behaviour(document, typed, names, r);
     let (count, connection, behaviour) = (count?, connection?, behaviour?);
-    handshake_needs(&connection, &behaviour, typed, names, r);
+    let own = connection.templates().into_iter().map(|template| (template, &typed.at));
+    let shared = document.target.as_ref().and_then(|t| t.url.as_ref()).zip(of_all.filter(|_| connection.url.is_none()));
+    let templates = own.chain(shared.map(|(spot, url)| (url, &spot.at))).collect();
+    handshake_needs(templates, &behaviour, names, r);
     if let (false, Some(spot)) = (behaviour.script.is_empty(), &typed.greeting) {
         r.fail(
             &spot.at,
@@ -141,18 +150,13 @@ fn connection(typed: &Spot<schema::Clients>, keys: Keys<'_>, names: &Names, r: &
         header(name, text, r);
     }
     let text = |spot: Option<&Spot<String>>, r: &mut Reader| spot.map_or(Some(None), |s| template(s, names, r).map(Some));
-    let url = match &typed.url {
-        Some(spot) if !spot.starts_with('{') => {
-            // What variables stand for cannot change whether it is a WebSocket URL.
-            let plain = spot.value.replace(['{', '}', '|'], "x");
-            if let Err((what, help)) = target_url(&plain) {
-                r.fail(&spot.at, what.replace(&plain, &spot.value), help);
-                return None;
-            }
-            text(Some(spot), r)?
-        }
-        spot => text(spot.as_ref(), r)?,
-    };
+    let url = text(typed.url.as_ref(), r)?;
+    if let (Some(spot), Some(url)) = (&typed.url, &url)
+        && !url.begins_with_variable()
+        && !is_url(spot, &url.sample("1"), r)
+    {
+        return None;
+    }
     let tls_client = match (keys.pick(|k| k.tls_cert), keys.pick(|k| k.tls_key)) {
         (Some(cert), Some(key)) => Some((cert.value.clone(), key.value.clone())),
         (None, None) => None,
@@ -209,23 +213,19 @@ fn auth(spot: Option<&Spot<AuthTable>>, names: &Names, r: &mut Reader) -> Option
 }
 
 /// When the handshake is written, only the requests at the head of the script have been answered.
-fn handshake_needs(connection: &Connection, behaviour: &Behaviour, typed: &Spot<schema::Clients>, names: &Names, r: &mut Reader) {
+fn handshake_needs(templates: Vec<(&Template, &At)>, behaviour: &Behaviour, names: &Names, r: &mut Reader) {
     let mut known = Vec::new();
     for step in behaviour.script.iter().take(behaviour.prelude()) {
         if let ScriptStep::Http(http) = step {
             known.extend(http.captures.iter().map(|c| c.slot));
         }
     }
-    for template in connection.templates() {
+    for (template, at) in templates {
         if template.of_publication() {
             let what = format!("`{}` has variables of publications in a handshake", template.as_str());
-            r.fail(
-                &typed.at,
-                what,
-                "use {client.id}, {room}, {env.NAME}, columns, or what an http step at the head of the script captured",
-            );
+            r.fail(at, what, "use {client.id}, {room}, {env.NAME}, columns, or what an http step at the head of the script captured");
         }
-        behaviour::needs(vec![template], &known, &typed.at, names, r);
+        behaviour::needs(vec![template], &known, at, names, r);
     }
 }
 
@@ -280,20 +280,52 @@ fn subprotocol(spot: &Spot<String>, earlier: &[Spot<String>], r: &mut Reader) {
     }
 }
 
-/// Checks a target URL.
-fn url(spot: &Spot<String>, r: &mut Reader) -> Option<String> {
-    match target_url(spot) {
-        Ok(()) => Some(spot.value.clone()),
-        Err((what, help)) => {
-            r.fail(&spot.at, what, help);
-            None
-        }
+/// Reads the target's URL.
+fn address(spot: &Spot<String>, names: &Names, r: &mut Reader) -> Option<Address> {
+    let address = believed(Address::parse(spot, names), &spot.at, r)?;
+    address.sample().is_none_or(|plain| is_url(spot, &plain, r)).then_some(address)
+}
+
+/// Whether a URL is one; `plain` is the same with something for its variables.
+fn is_url(spot: &Spot<String>, plain: &str, r: &mut Reader) -> bool {
+    let Err((what, help)) = target_url(plain) else { return true };
+    let (plain, written) = (format!("`{plain}`"), format!("`{}`", bare(spot)));
+    let (from, to) = (behind_scheme(&plain), behind_scheme(&written));
+    r.fail(&spot.at, what.replace(&plain, &written), help.replace(from, to));
+    false
+}
+
+/// A URL without user and query, which may hold secrets.
+fn bare(url: &str) -> String {
+    let (head, hidden) = url.split_once('?').map_or((url, ""), |(head, _)| (head, "?…"));
+    let (scheme, rest) = head.split_once("://").unwrap_or(("", head));
+    let host = rest.find('/').map_or(rest, |end| &rest[..end]);
+    match host.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://…{}{hidden}", &rest[user.len()..]),
+        None => format!("{head}{hidden}"),
     }
+}
+
+fn behind_scheme(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
+}
+
+/// Puts another target in the place of the scenario's own.
+pub(super) fn instead(document: &mut schema::Document, url: &str, r: &mut Reader) {
+    let source = r.sources.len();
+    let text = if bare(url) == url { url } else { "" };
+    r.sources.push(Source { name: "--url".into(), text: text.into() });
+    let at = At { source, start: 0, end: text.len(), path: "".into() };
+    let target = document.target.get_or_insert_with(|| Spot { value: schema::Target::default(), at: at.clone() });
+    target.value.url = Some(Spot { value: url.into(), at });
 }
 
 /// Why a text cannot be a target, and what to write instead. RFC 6455 section 3: scheme ws or wss, a host, no fragment.
 fn target_url(text: &str) -> Result<(), (String, String)> {
     let no = |what: String, help: &str| Err((what, help.to_owned()));
+    if text.is_empty() {
+        return no("an empty text is no URL".into(), "write `ws://host:port/path`");
+    }
     match unix_socket(text) {
         Some(Ok(_)) => return Ok(()),
         Some(Err(reason)) => return no(format!("`{text}` names no Unix socket: {reason}"), "write `ws+unix:///run/app.sock:/path`"),
@@ -305,6 +337,7 @@ fn target_url(text: &str) -> Result<(), (String, String)> {
         "http" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `ws://{rest}`"))),
         "https" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `wss://{rest}`"))),
         "" => return Err((format!("`{text}` has no scheme"), format!("write `ws://{rest}` or `wss://{rest}`"))),
+        "wss+unix" => return no(format!("`{text}`: there is no TLS on a Unix socket"), "write `ws+unix:///run/app.sock:/path`"),
         other => return Err((format!("`{other}` is not ws or wss"), format!("write `ws://{rest}` or `wss://{rest}`"))),
     }
     if text.contains('#') {
@@ -327,16 +360,6 @@ fn port_is_one(uri: &http::Uri) -> bool {
 }
 
 impl Scenario {
-    /// Runs this scenario against another target, as `--url` asks.
-    ///
-    /// # Errors
-    /// What is wrong with the URL, with the remedy in the same sentence.
-    pub fn set_url(&mut self, url: &str) -> Result<(), String> {
-        target_url(url).map_err(|(what, help)| format!("{what}: {help}"))?;
-        self.target = Target::Url(url.into());
-        Ok(())
-    }
-
     /// Takes any TLS certificate, as `--insecure` asks.
     pub fn set_insecure(&mut self) {
         for group in &mut self.groups {

@@ -1,7 +1,7 @@
 //! `[publish] via = "server"`, `[checks.feed]` and `[target] feed`: a server that broadcasts by itself.
 
 use super::super::error::At;
-use super::super::model::{ClientGroup, Dialect, Feed, FeedCheck, Metric, Target};
+use super::super::model::{ClientGroup, Dialect, Feed, FeedCheck, Metric};
 use super::super::schema;
 use super::super::template::Names;
 use super::super::typed::{Reader, Spot};
@@ -103,10 +103,10 @@ fn built_in(document: &schema::Document, r: &mut Reader) -> Option<Span> {
     Some(stated.value)
 }
 
-/// `[target] feed` where it means nothing.
-pub(super) fn target(document: &schema::Document, target: &Target, feeds: bool, r: &mut Reader) {
+/// `[target] feed` where it means nothing: the scenario is against another server (`elsewhere`), or nobody looks.
+pub(super) fn target(document: &schema::Document, elsewhere: bool, feeds: bool, r: &mut Reader) {
     let Some(spot) = document.target.as_ref().and_then(|t| t.feed.as_ref()) else { return };
-    if *target != Target::BuiltIn {
+    if elsewhere {
         r.fail(&spot.at, "`feed` is the built-in server's, and there is a url", "leave one of the two out");
     } else if !feeds {
         r.fail(&spot.at, "the built-in server broadcasts by itself, but nobody looks", "add `[publish]` with via = \"server\"");

@@ -70,6 +70,21 @@ impl Var {
         }
     }
 
+    /// Whether it is the environment's alone, and so the same for every client.
+    pub(super) fn is_shared(&self) -> bool {
+        match self {
+            Self::Env(_) => true,
+            Self::Defined(definition) => {
+                let key = match &definition.how {
+                    Computation::HmacSha256 { key } => key.vars(),
+                    _ => Vec::new(),
+                };
+                definition.of.vars().into_iter().chain(key).all(Self::is_shared)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether only publications have it.
     pub(super) fn is_of_publication(&self) -> bool {
         match self {

@@ -170,7 +170,7 @@ fn around(text: &str) -> Result<Scenario, String> {
         "mine.toml" => Ok("[dialect]\nsplit = \";\"\n".to_owned()),
         _ => Err("no such file".to_owned()),
     };
-    read_with(text, "t.toml", &Surroundings { env: &env, file: &file }).map(|r| r.scenario).map_err(|e| e.to_string())
+    read_with(text, "t.toml", &Surroundings { env: &env, file: &file, url: None }).map(|r| r.scenario).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -230,5 +230,44 @@ fn plain_relay_asks_nothing_of_the_dialect() {
     for other in ["split = \"\\n\"", "receive = \"any\"", "match = { contains = \"x\" }", "publish = \"<{stamp}>\""] {
         let scenario = parse(&format!("[dialect]\n{other}\n[clients]\ncount = 1\n"), "t.toml").unwrap_or_else(|e| panic!("{e}"));
         assert!(!scenario.dialect.is_plain(Encoding::Text), "{other}");
+    }
+}
+
+#[test]
+fn a_preset_that_uses_another_builds_on_it_and_a_circle_is_told_with_its_files() {
+    let file = |name: &str| match name {
+        "ours/room.toml" => Ok("use = [\"socketio\", \"../base.toml\"]\n[dialect]\nsplit = \";\"\n".to_owned()),
+        "ours/../base.toml" => Ok("script = [{ send = \"base\" }]\n[target]\npath = \"/base\"\n".to_owned()),
+        "twice.toml" => Ok("use = \"socketio\"\n".to_owned()),
+        "one.toml" => Ok("description = \"one\"\nuse = \"./two.toml\"\n".to_owned()),
+        "./two.toml" => Ok("use = \"one.toml\"\n".to_owned()),
+        "itself.toml" => Ok("use = \"itself.toml\"\n".to_owned()),
+        deep => match deep.strip_prefix("deep").and_then(|n| n.strip_suffix(".toml")?.parse::<u32>().ok()) {
+            Some(n) => Ok(format!("use = \"deep{}.toml\"\n", n + 1)),
+            None => Err("no such file".to_owned()),
+        },
+    };
+    let read = |names: &str| {
+        let text = format!("use = {names}\nscript = [{{ send = \"mine\" }}]\n[clients]\ncount = 1\n");
+        read_with(&text, "t.toml", &Surroundings { env: &|_| None, file: &file, url: None }).map(|r| r.scenario).map_err(|e| e.to_string())
+    };
+    let scenario = read("\"ours/room.toml\"").unwrap_or_else(|e| panic!("{e}"));
+    let socketio = read("\"socketio\"").unwrap_or_else(|e| panic!("{e}"));
+    let group = &scenario.groups[0];
+    assert_eq!(group.connection.path.as_ref().map(Template::as_str), Some("/base"), "what is named last lies on top");
+    assert_eq!(group.connection.query, socketio.groups[0].connection.query, "the preset of the preset");
+    assert_eq!(scenario.dialect.split.as_deref(), Some(";"), "the file's own");
+    assert_eq!(group.behaviour.script.len(), socketio.groups[0].behaviour.script.len() + 1);
+    for (names, words) in [
+        ("\"one.toml\"", "`one.toml` is used by itself: one.toml → two.toml → one.toml"),
+        ("\"one.toml\"", "--> ./two.toml:1:7"),
+        ("\"itself.toml\"", "itself.toml → itself.toml"),
+        ("[\"socketio\", \"twice.toml\"]", "`socketio` is used twice"),
+        ("[\"base.toml\", \"./base.toml\"]", "the preset base.toml cannot be read: no such file"),
+        ("\"deep1.toml\"", "more than 16 presets use one another: deep1.toml → deep2.toml"),
+        ("\"twice.tom\"", "there is no preset `twice.tom`"),
+    ] {
+        let error = read(names).expect_err(names);
+        assert!(error.contains(words), "{words:?} is not in\n{error}");
     }
 }

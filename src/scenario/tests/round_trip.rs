@@ -320,7 +320,9 @@ fn checks() -> impl Strategy<Value = Checks> {
 
 fn scenarios() -> impl Strategy<Value = Scenario> {
     let phases = (spans(), spans(), spans(), spans());
-    let target = prop_oneof![Just(Target::BuiltIn), Just(Target::Url("wss://example.com:8443/ws?a=b".into()))];
+    let url = |text| Target::Url(Address::parse(text, &Names::default()).expect("a URL"));
+    let urls = ["wss://example.com:8443/ws?a=b", "ws://h:{env.PORT}/{{room}}/{room}?a={env.TOKEN}"];
+    let target = prop_oneof![Just(Target::BuiltIn), prop::sample::select(urls.to_vec()).prop_map(url)];
     let rooms = prop::option::of(prop_oneof![
         (1_u32..9).prop_map(|count| Rooms { count, by: RoomsBy::RoundRobin }),
         (1_u32..9, 1_u32..30).prop_map(|(count, skew)| Rooms { count, by: RoomsBy::Zipf { skew: f64::from(skew) / 10.0 } }),
