@@ -254,3 +254,19 @@ fn a_spread_of_samples_is_summed_up_exactly() {
     assert_eq!((both.count(), both.max(), both.percentile(50.0), both.percentile(100.0)), (8, 9, Some(5), Some(9)));
     assert!((both.mean() - 6.0).abs() < 1e-12);
 }
+
+#[test]
+fn greetings_and_clients_that_never_became_members_are_counted() {
+    let mut history = History::of(scenario(4, 1));
+    history.phase(Phase::Ramp, 0).joins(0, 0).opens(1, 10).opens(2, 20).opens(3, 30);
+    for (client, at) in [(1, 40), (2, 50)] {
+        let conn = ConnId(client);
+        history.tell(Event::Greeting { conn, at: ms(at), text: b"welcome" });
+        history.tell(Event::NotReady { conn, at: ms(at + 1), detail: "no answer" });
+    }
+    let connections = history.closes(5_000, 5_100).over(2).connections;
+    assert_eq!((connections.opened, connections.ready, connections.not_ready, connections.greetings), (4, 1, 2, 2));
+    let told: Vec<_> =
+        [&connections.greeting, &connections.unready].into_iter().flat_map(|s| s.as_slice()).map(|s| s.what.as_str()).collect();
+    assert_eq!(told, ["welcome", "welcome", "no answer", "no answer"]);
+}

@@ -153,3 +153,17 @@ fn failures_word_for_word() {
         ]
     );
 }
+
+#[test]
+fn a_bystander_that_misses_copies_while_others_read_slowly_is_counted() {
+    let mut history = slow(5, 5);
+    let within = ms(2_100)..ms(4_100);
+    history.events.retain(|event| !matches!(event, Event::Copy(copy) if copy.conn == ConnId(7) && within.contains(&copy.planned)));
+    history.closes(8_000, 8_100);
+    let isolation = history.over(2).disruptions.isolation;
+    assert_eq!((isolation.disturbed.missing, isolation.disturbed.owed(), isolation.calm.missing), (40, 720, 0));
+    assert_eq!((isolation.disturbed.late, isolation.disturbed.lost, isolation.sightings.as_slice().len()), (0, 0, 8));
+    let text = "Fail: 40 of 720 bystanders' copies; p99 of delivery at most 105ms (100ms more than without); \
+                p99 5ms with, p99 5ms without; 40 late or missing (5.6 %).";
+    assert_eq!(told(&history, "isolation"), text);
+}
