@@ -138,4 +138,31 @@ mod tests {
     fn no_sample_no_percentile() {
         assert_eq!(Distribution::default().percentile(50.0), None);
     }
+
+    #[test]
+    fn a_distribution_reads_as_its_samples_do() {
+        let mut distribution = Distribution::default();
+        (1..=1_000).for_each(|ns| distribution.record(ns));
+        assert_eq!([0.0, 50.0, 99.0, 100.0].map(|p| distribution.percentile(p)), [Some(1), Some(500), Some(990), Some(1_000)]);
+        let json = serde_json::to_value(&distribution).expect("it serialises");
+        assert_eq!((&json["count"], &json["min_ns"], &json["max_ns"]), (&1_000.into(), &1.into(), &1_000.into()));
+        assert_eq!(json["percentiles"].as_array().map(Vec::len), Some(PERCENTILES.len()));
+        let nothing = serde_json::to_value(Distribution::default()).expect("it serialises");
+        assert_eq!(
+            (&nothing["count"], &nothing["min_ns"], nothing["percentiles"].as_array().map(Vec::len)),
+            (&0.into(), &0.into(), Some(0))
+        );
+    }
+
+    #[test]
+    fn clamped_samples_of_two_add_up() {
+        let clamped = |n: u64| {
+            let mut distribution = Distribution::default();
+            (0..n).for_each(|_| distribution.record(HIGHEST_NS + 1));
+            distribution
+        };
+        let mut both = clamped(3);
+        both.merge(&clamped(4));
+        assert_eq!((both.clamped, both.count()), (7, 7));
+    }
 }

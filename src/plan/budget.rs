@@ -156,4 +156,25 @@ mod tests {
         assert!(silent.known);
         assert_eq!((silent.publishers, silent.fan_out, silent.steady.copies), (0, 0, 0));
     }
+
+    #[test]
+    fn a_frame_is_its_payload_and_its_header() {
+        let frames = [0, 1, 125, 126, 65_535, 65_536].map(frame);
+        assert_eq!(frames, [2, 3, 127, 130, 65_539, 65_546]);
+    }
+
+    #[test]
+    fn what_a_run_needs_is_summed_up_by_hand() {
+        let b = budget(
+            "[target]\nurl = \"ws://a\"\n[clients]\ncount = 1000\n[publish]\npublishers = 4\npace = { rate = \"50/s\" }\n\
+             size = { min = \"100B\", max = \"140B\" }\n[phases]\nwarm_up = \"1s\"\nsteady = \"10s\"\n",
+        );
+        assert_eq!((b.connections, b.publishers, b.payload_bytes), (1_000, 4, 120));
+        assert_eq!((b.publications(), b.copies()), (550, 550_000));
+        assert_eq!(b.descriptors, 1_000 + 64);
+        assert_eq!(b.memory_bytes, 16_777_216 + 1_000 * 2_048 + 4_000 * 16);
+        assert!((b.bytes_per_s - 50_000.0 * 122.0).abs() < 1.0, "a header of 2");
+        let inside = budget("[clients]\ncount = 2\n[publish]\npublishers = 2\npace = \"1/s\"\n");
+        assert_eq!((inside.sockets, inside.descriptors), (5, 69));
+    }
 }

@@ -297,4 +297,49 @@ pub(crate) mod tests {
             assert_ne!(digest, plan(other).digest());
         }
     }
+
+    #[test]
+    fn each_connection_has_the_group_it_is_in() {
+        let plan = plan("[[clients]]\ncount = 2\n[[clients]]\ncount = 3\n[[clients]]\ncount = 1\n");
+        let groups: Vec<_> = (0..8).map(|c| plan.group_index(ConnId(c))).collect();
+        assert_eq!(groups, [0, 0, 1, 1, 1, 2, 2, 2], "the last two are nobody's");
+        for c in 0..6 {
+            let (group, _) = plan.group_of(ConnId(c)).expect("of this plan");
+            assert_eq!(group.name, plan.scenario.groups[plan.group_index(ConnId(c))].name);
+        }
+    }
+
+    #[test]
+    fn publishing_lasts_as_long_as_warm_up_and_steady_state() {
+        let text = "[clients]\ncount = 2\n[publish]\npace = \"1/s\"\n[phases]\nwarm_up = \"2s\"\nsteady = \"5s\"\n";
+        assert_eq!(plan(text).publishing(), Span::from_secs(7));
+        assert!(!plan(text).timetable().is_empty() && plan("[clients]\ncount = 2\n").timetable().is_empty());
+    }
+
+    #[test]
+    fn a_copy_is_owed_to_each_receiver_of_the_room_and_summed_as_one_would_by_hand() {
+        let text = |audience: &str, receives: bool| {
+            format!(
+                "[[clients]]\ncount = 4\n[[clients]]\ncount = 3\nreceives = {receives}\n\
+                 [publish]\npublishers = 3\npace = \"9/s\"\naudience = \"{audience}\"\n"
+            )
+        };
+        for (audience, receives) in [("all", true), ("all", false), ("others", true), ("others", false)] {
+            let plan = plan(&text(audience, receives));
+            for p in (0..plan.publishers).map(PublisherId) {
+                let owed: Vec<_> = (0..plan.connections + 1).filter(|c| plan.is_owed(p, ConnId(*c))).collect();
+                let sender = plan.connection_of(p);
+                let due: Vec<_> = (0..if receives { 7 } else { 4 }).filter(|c| audience == "all" || *c != sender.0).collect();
+                assert_eq!(owed, due, "{audience} {receives} {p:?}");
+                assert_eq!(plan.audience_of(p), due.len() as u64);
+            }
+            for from in 0..7 {
+                for n in 0..8 {
+                    let by_hand: u64 = (from..from + n).map(|i| plan.audience_of(PublisherId(u32::try_from(i % 3).expect("small")))).sum();
+                    assert_eq!(plan.copies_owed(from, n), by_hand, "{n} from {from}");
+                }
+            }
+        }
+        assert_eq!(plan("[clients]\ncount = 2\n").copies_owed(0, 5), 0);
+    }
 }

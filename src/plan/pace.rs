@@ -187,7 +187,11 @@ mod tests {
     fn all(pace: &Pace, warm_up_ms: u64, steady_ms: u64) -> Vec<u64> {
         let instants = Instants::new(pace, Span::from_millis(warm_up_ms), Span::from_millis(steady_ms), Seed(7));
         let len = instants.total();
+        let mut begun = instants.clone();
+        let (hint, first) = (instants.size_hint(), begun.next());
         let list: Vec<_> = instants.map(Span::as_nanos).collect();
+        assert_eq!(hint, (list.len(), Some(list.len())), "the length is known before the first");
+        assert_eq!(begun.size_hint().0 + usize::from(first.is_some()), list.len(), "and after it");
         assert_eq!(list.len() as u64, len, "the length is known beforehand");
         list
     }

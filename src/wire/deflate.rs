@@ -331,4 +331,63 @@ mod tests {
             assert!(Agreement::from_response(Some(bad)).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn what_a_token_is() {
+        for good in ["a", "permessage-deflate", "A1!#$%&'*+-.^_`|~"] {
+            assert!(is_token(good), "{good}");
+        }
+        for bad in ["", " ", "a b", "a\t", "a\u{7f}", "é", "a;b", "a,b", "a=b", "\"a\"", "a\\"] {
+            assert!(!is_token(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_hide_what_separates_and_a_backslash_hides_a_quote() {
+        let split = |text| split_outside_quotes(text, ';').map(|parts| parts.join("|"));
+        for (text, parts) in [
+            ("", Some("")),
+            ("a;b", Some("a|b")),
+            ("a;\"b;c\";d", Some("a|\"b;c\"|d")),
+            (r#"a;"b\";c";d"#, Some(r#"a|"b\";c"|d"#)),
+            (r#"a\;"b;c""#, Some(r#"a\|"b;c""#)),
+            (r#"a\"b;c";d"#, Some(r#"a\"b;c"|d"#)),
+            ("é;è", Some("é|è")),
+            ("a;\"b", None),
+            (r#""a\""#, None),
+        ] {
+            assert_eq!(split(text).as_deref(), parts, "{text}");
+        }
+        let list = parse_list("a; x=1; y=\"2\", b").expect("well formed");
+        let parameters = vec![("x".to_owned(), Some("1".to_owned())), ("y".to_owned(), Some("2".to_owned()))];
+        assert_eq!(list, [("a".to_owned(), parameters), ("b".to_owned(), Vec::new())]);
+        for (bad, what) in
+            [("a b", "a bad token"), ("a; x y", "a bad parameter"), ("a; x=y z", "a bad parameter"), ("a; x=\"1", "an unclosed quote")]
+        {
+            assert_eq!(parse_list(bad).expect_err(bad).0, format!("{what} in extension list `{bad}`"));
+        }
+    }
+
+    #[test]
+    fn the_limit_is_of_the_result_and_to_the_octet() {
+        let text = "tick ".repeat(2_000);
+        let packed = Deflater::new(15, true).message(text.as_bytes()).expect("it deflates");
+        for name in ["fast", "strict"] {
+            let inflater = || if name == "strict" { Inflater::strict(15, true) } else { Inflater::new(15, true) };
+            assert_eq!(inflater().message(&packed, text.len()).as_deref(), Ok(text.as_bytes()), "{name}: exactly the limit");
+            assert_eq!(inflater().message(&packed, text.len() - 1), Err(BadStream::TooBig(text.len() - 1)), "{name}");
+            // RFC 7692 7.2.3.4: a block that is the last one, and another message behind it in the same octets.
+            let mut last = inflater();
+            assert_eq!(last.message(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], 5).as_deref(), Ok(b"Hello".as_slice()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_kept_to_only_by_the_strict() {
+        let text: Vec<u8> = (0..3_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+        let far = [&text[..2_000], &text[..64]].concat();
+        let packed = Deflater::new(15, true).message(&far).expect("it deflates");
+        assert_eq!(Inflater::strict(15, true).message(&packed, 1 << 20).as_deref(), Ok(far.as_slice()));
+        assert!(matches!(Inflater::strict(9, true).message(&packed, 1 << 20), Err(BadStream::Data(_))), "2,000 octets back, 512 agreed");
+    }
 }

@@ -143,4 +143,20 @@ mod tests {
             assert_eq!(out[1..=form.len()], form, "section 5.2, and masked");
         }
     }
+
+    #[test]
+    fn of_sixteen_opcodes_six_are_known() {
+        let known: Vec<_> =
+            (0..=255).filter_map(|bits| Opcode::from_bits(bits).map(|opcode| (bits, opcode.bits(), opcode.is_control()))).collect();
+        assert_eq!(known, [(0, 0, false), (1, 1, false), (2, 2, false), (8, 8, true), (9, 9, true), (10, 10, true)]);
+    }
+
+    #[test]
+    fn a_compressed_message_differs_in_one_bit() {
+        let (mut plain, mut deflated) = (vec![1, 2, 3], vec![1, 2, 3]);
+        write_client(&mut plain, Opcode::Text, b"Hello", 0xdead_beef);
+        write_client_deflated(&mut deflated, Opcode::Text, b"Hello", 0xdead_beef);
+        assert_eq!((plain[3], deflated[3]), (0x81, 0xc1));
+        assert_eq!((&plain[..3], &plain[4..]), (&deflated[..3], &deflated[4..]));
+    }
 }

@@ -249,4 +249,25 @@ mod tests {
         let endless = format!("HTTP/1.1 101 x\r\nX: {}", "y".repeat(MAX_HEAD));
         assert!(matches!(request().judge(KEY, endless.as_bytes()), Err(HandshakeError::NotHttp(_))));
     }
+
+    #[test]
+    fn a_request_is_what_the_rfc_says_and_nothing_more() {
+        assert_eq!(key(*b"the sample nonce"), KEY, "section 1.3");
+        let bare = Request { headers: Vec::new(), subprotocols: Vec::new(), ..request() };
+        let text = String::from_utf8(bare.encode(KEY)).expect("ASCII");
+        assert_eq!(
+            text,
+            "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        assert!(String::from_utf8(request().encode(KEY)).expect("ASCII").contains("\r\nSec-WebSocket-Protocol: chat, superchat\r\n"));
+    }
+
+    #[test]
+    fn a_head_may_grow_to_its_limit_and_no_further() {
+        let partial = |len: usize| format!("{:y<len$}", "HTTP/1.1 101 x\r\nX: ");
+        assert_eq!(request().judge(KEY, partial(MAX_HEAD - 1).as_bytes()), Ok(None));
+        let error = request().judge(KEY, partial(MAX_HEAD).as_bytes()).expect_err("too long");
+        assert_eq!(error, HandshakeError::NotHttp(format!("a head of more than {MAX_HEAD} bytes")));
+    }
 }

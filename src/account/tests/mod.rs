@@ -2,6 +2,7 @@
 
 mod cases;
 mod feed;
+mod merging;
 mod oracle;
 mod planned_faults;
 pub(crate) mod random;

@@ -168,7 +168,7 @@ fn with_verb(clients: u32, verb: Verb) -> Scenario {
 }
 
 /// Twenty clients, of which two fall silent at 2,100 ms for three seconds; the server may take a second, and must say 1011 if so asked.
-fn silent(code: Option<u16>) -> History {
+pub(super) fn silent(code: Option<u16>) -> History {
     let mut scenario = with_verb(20, Verb::HalfOpen { span: Span::from_secs(3) });
     scenario.checks.disruption.dead_peer = Some(DeadPeerCheck { within: Span::from_secs(1), code });
     let mut history = History::begins_with(scenario);
@@ -176,7 +176,7 @@ fn silent(code: Option<u16>) -> History {
     history
 }
 
-fn is_reset_at_last(history: &mut History, client: u32, blind: bool) {
+pub(super) fn is_reset_at_last(history: &mut History, client: u32, blind: bool) {
     history.tell(Event::Restored { conn: ConnId(client), at: ms(5_100), strike: 0, blind });
     history.is_lost(client, 5_100, ClosedBy::Us, None);
 }
@@ -232,7 +232,7 @@ fn a_silent_client_that_could_not_see_more_does_not_count() {
 
 /// Twenty clients, of which two read slowly from 2,100 to 4,100 ms. The others get everything `calm` ms after it was planned, and within
 /// those two seconds `disturbed` ms after.
-fn slow(calm: u64, disturbed: u64) -> History {
+pub(super) fn slow(calm: u64, disturbed: u64) -> History {
     let mut scenario = with_verb(20, Verb::SlowReader { span: Span::from_secs(2), per_second: crate::base::ByteSize(100) });
     scenario.checks.disruption.isolation = Some(IsolationCheck { slower: Span::from_millis(100) });
     let mut history = History::begins_with(scenario);
@@ -316,11 +316,14 @@ fn a_copy_for_a_client_that_left_is_stray_after_leave_and_nothing_else() {
         assert_eq!(not_passed(&stray), [("stray_after_leave".into(), Outcome::Fail)]);
         let finding = one(&stray, "stray_after_leave");
         assert_eq!((finding.violations, finding.population, finding.witnesses.len()), (1, 2, 1));
+        assert_eq!((finding.population_unit.as_str(), finding.observed.as_str()), ("leaves", "1 copy came for clients that had left"));
+        assert_eq!(finding.expected, "nothing sent more than 1s after any of 2 leaves");
+        assert_eq!(finding.note, "The server still has them in its list: 1 for nobody.");
     }
 }
 
 /// Clients 1 and 2 are away for half a second in which two publications leave; both are replayed to client 1, the first to client 2.
-fn missed(promise: Resume) -> History {
+pub(super) fn missed(promise: Resume) -> History {
     let mut scenario = offline(20);
     scenario.checks.disruption.resume = Some(promise);
     let mut history = History::begins_with(scenario);

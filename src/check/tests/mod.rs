@@ -8,6 +8,7 @@ mod excuses;
 mod feed;
 mod remarks;
 mod signals;
+mod verbatim;
 mod words;
 
 use super::{CATALOGUE, Finding, Outcome, judge, verdict};

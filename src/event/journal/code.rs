@@ -121,3 +121,30 @@ pub(super) fn failure_from(number: u8, status: impl FnOnce() -> Option<u16>) -> 
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_number_and_every_number_its_failure() {
+        let failures = [
+            ConnectFailure::Refused,
+            ConnectFailure::Timeout,
+            ConnectFailure::Reset,
+            ConnectFailure::Dns,
+            ConnectFailure::HttpStatus(503),
+            ConnectFailure::BadUpgrade,
+            ConnectFailure::BadAccept,
+            ConnectFailure::Tls,
+            ConnectFailure::LocalLimit,
+            ConnectFailure::Io,
+            ConnectFailure::Proxy,
+        ];
+        for (number, failure) in (0..).zip(failures) {
+            assert_eq!(failure_number(failure), number);
+            assert_eq!(failure_from(number, || Some(503)), Some(failure));
+        }
+        assert_eq!((failure_from(HTTP_STATUS, || None), failure_from(11, || Some(1))), (None, None));
+    }
+}

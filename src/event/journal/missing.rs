@@ -85,3 +85,38 @@ impl Holes {
         named
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_as_people_count() {
+        let blocks = |from, to| Missing::Blocks { shard: 2, from, to };
+        for (missing, text) in [
+            (Missing::Damaged { at: 7, bytes: 3 }, "3 damaged bytes at offset 7"),
+            (Missing::Cut { at: 7, error: None }, "the file ends inside the block at offset 7"),
+            (Missing::Cut { at: 7, error: Some("EIO".into()) }, "reading failed in the block at offset 7: EIO"),
+            (blocks(4, 5), "block 4 of shard 2"),
+            (blocks(4, 9), "blocks 4 to 8 of shard 2"),
+            (Missing::Senseless { shard: 1, number: 6 }, "the rest of block 6 of shard 1, which makes no sense"),
+            (Missing::Unfinished { shard: 1 }, "the end of shard 1"),
+            (Missing::Trailer, "the run's own end"),
+            (Missing::More(5), "5 further pieces"),
+        ] {
+            assert_eq!(missing.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn holes_beyond_the_bound_are_counted() {
+        for (holes, named) in [(0, 0), (NAMED - 1, NAMED - 1), (NAMED, NAMED), (NAMED + 1, NAMED + 1), (NAMED + 3, NAMED + 1)] {
+            let mut all = Holes::default();
+            (0..holes).for_each(|_| all.note(Missing::Trailer));
+            let all = all.all();
+            assert_eq!(all.len(), named);
+            let more = all.iter().find_map(|missing| if let Missing::More(n) = missing { Some(*n) } else { None });
+            assert_eq!(more, holes.checked_sub(NAMED).filter(|n| *n > 0).map(|n| n as u64));
+        }
+    }
+}
