@@ -32,7 +32,10 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     let faults = disturbed.late + disturbed.missing;
     let usual = calm.late + calm.missing;
     let worse = u128::from(faults) * u128::from(calm.owed()) > 2 * u128::from(usual) * u128::from(disturbed.owed());
-    let faults = if worse { faults } else { 0 };
+    let (late, missing) = if worse { (disturbed.late, disturbed.missing) } else { (0, 0) };
+    let faults = late + missing;
+    // A copy that is both beyond the limit and late counts once: of two limits, whoever misses the longer one misses both.
+    let behind = slower.max(late);
     let lost = if calm.lost == 0 { disturbed.lost } else { 0 };
     let shown = |stretch: &Stretch| p99(stretch).map_or_else(|| "nothing".to_owned(), |p99| format!("p99 {p99}"));
     let things = listed([
@@ -49,8 +52,8 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
             _ => format!("p99 of delivery at most {} more than without", asked.slower),
         },
         observed: if things.is_empty() { observed } else { format!("{observed}; {things}") },
-        violations: slower + faults + lost,
-        timing: if lost == 0 && disturbed.missing == 0 { slower + faults } else { 0 },
+        violations: behind + missing + lost,
+        timing: if lost == 0 && disturbed.missing == 0 { behind } else { 0 },
         witnesses: witnesses([&isolation.sightings]),
         empty: "too few copies for bystanders with or without disruption to compare (a hundred each)",
         note: vec![answers(evidence)],

@@ -274,6 +274,15 @@ fn bystanders_that_wait_for_a_slow_reader_fail_isolation_and_nothing_else() {
 }
 
 #[test]
+fn a_copy_that_is_late_and_beyond_the_limit_counts_once() {
+    let mut history = slow(5, 1_400);
+    history.closes(8_000, 8_100);
+    let finding = one(&history, "isolation");
+    assert_eq!((finding.outcome, finding.violations, finding.population), (Outcome::Fail, 720, 720));
+    assert!(finding.observed.contains("720 later than the limit, 720 late or missing"), "{}", finding.observed);
+}
+
+#[test]
 fn bystanders_that_are_lost_fail_isolation_and_survival() {
     let mut history = slow(5, 5);
     history.is_lost(7, 6_000, ClosedBy::Network, None).closes(8_000, 8_100);
