@@ -6,22 +6,49 @@ use crate::base::STAMP_LEN;
 use crate::wire::memo;
 use crate::wire::stamp::Stamp;
 
-/// Longest message remembered. With one for each place, under 5 MiB a shard.
+/// Longest message remembered. With one for each place, about 5 MiB a shard.
 const LONGEST: usize = 1024;
+
+/// Longest message that lies in the table itself, as most do: found and compared without following a pointer, each step of which
+/// waits for memory that a burst of other messages has pushed out of the nearest cache.
+const SHORT: usize = 200;
 
 /// Messages that hold one intact copy, by the stamp in them.
 #[derive(Debug, Default)]
 pub(super) struct Envelopes {
     /// Where the stamp stood in the last message of each length: what to look for first.
     at: Vec<u16>,
-    entries: Vec<Option<Box<Entry>>>,
+    entries: Vec<Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     stamp: Stamp,
     text: bool,
-    message: Box<[u8]>,
+    /// Length of the message; 0 while there is none.
+    len: u16,
+    short: [u8; SHORT],
+    /// The message, if it is longer than [`SHORT`].
+    long: Box<[u8]>,
+}
+
+impl Entry {
+    fn new(stamp: &Stamp, text: bool, message: &[u8]) -> Self {
+        let mut short = [0; SHORT];
+        let long = match short.get_mut(..message.len()) {
+            Some(place) => {
+                place.copy_from_slice(message);
+                Box::default()
+            }
+            None => message.into(),
+        };
+        Self { stamp: *stamp, text, len: u16::try_from(message.len()).unwrap_or(0), short, long }
+    }
+
+    #[inline(always)]
+    fn message(&self) -> &[u8] {
+        self.short.get(..usize::from(self.len)).unwrap_or(&self.long)
+    }
 }
 
 impl Envelopes {
@@ -30,8 +57,8 @@ impl Envelopes {
     pub(super) fn get(&self, message: &[u8], text: bool) -> Option<&Stamp> {
         let at = usize::from(*self.at.get(message.len())?);
         let stamp = message.get(at..)?.first_chunk::<STAMP_LEN>()?;
-        let entry = self.entries[memo::place(stamp)].as_ref()?;
-        (entry.text == text && *entry.message == *message).then_some(&entry.stamp)
+        let entry = self.entries.get(memo::place(stamp))?;
+        (entry.text == text && entry.message() == message).then_some(&entry.stamp)
     }
 
     /// Remembers a message that was found to hold one intact copy, beginning at `at`, and nothing else that means anything.
@@ -43,13 +70,13 @@ impl Envelopes {
         }
         if self.entries.is_empty() {
             self.at = vec![0; LONGEST + 1];
-            self.entries.resize_with(memo::ENTRIES, || None);
+            self.entries = vec![Entry::new(stamp, text, &[]); memo::ENTRIES];
         }
         self.at[message.len()] = u16::try_from(at).unwrap_or(0);
         let entry = &mut self.entries[memo::place(head)];
         // A server that writes to each client something of its own is not remembered once for each.
-        if entry.as_ref().is_none_or(|entry| entry.stamp != *stamp) {
-            *entry = Some(Box::new(Entry { stamp: *stamp, text, message: message.into() }));
+        if entry.len == 0 || entry.stamp != *stamp {
+            *entry = Entry::new(stamp, text, message);
         }
     }
 }
@@ -92,6 +119,17 @@ mod tests {
         known.learn(&short, true, 2, &stamp(1));
         known.learn(&long, true, 7, &stamp(2));
         assert_eq!((known.get(&short, true), known.get(&long, true)), (Some(&stamp(1)), Some(&stamp(2))));
+    }
+
+    #[test]
+    fn messages_on_either_side_of_what_lies_in_the_table_are_known() {
+        for len in [SHORT - 1, SHORT, SHORT + 1, LONGEST] {
+            let mut known = Envelopes::default();
+            let message = wrapped("m:", &stamp(3), &"x".repeat(len - STAMP_LEN - 2));
+            known.learn(&message, true, 2, &stamp(3));
+            assert_eq!((message.len(), known.get(&message, true)), (len, Some(&stamp(3))));
+            assert_eq!(known.get(&[&message[..len - 1], b"y"].concat(), true), None);
+        }
     }
 
     #[test]
