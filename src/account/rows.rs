@@ -1,5 +1,5 @@
-//! The run second by second: rows that fold in pairs when there are too many, so that a long soak takes no more room than a
-//! short run.
+//! The run second by second: rows that fold in pairs when there are too many or they take too much room, so that a long soak
+//! takes no more than a short run.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,13 @@ use crate::base::{Instant, Span};
 
 /// Rows kept before they are folded in pairs.
 pub const MOST_ROWS: usize = 1_200;
+
+/// Bytes of rows kept by a shard before they are folded in pairs: a second in which very many copies came with very different
+/// delays takes some twenty kilobytes, and a soak may not grow by a megabyte a minute for its first twenty.
+const ROOM: usize = 1 << 20;
+
+/// Rows that are kept however large they are.
+const LEAST_ROWS: usize = 64;
 
 /// Length of a row before any folding.
 pub const ROW: Span = Span::from_secs(1);
@@ -153,6 +160,12 @@ impl Sketch {
 }
 
 impl Row {
+    /// What it takes in memory.
+    fn bytes(&self) -> usize {
+        let sketches = [&self.delivery, &self.transit, &self.pong, &self.beat];
+        size_of::<Self>() + sketches.iter().map(|sketch| sketch.counts.capacity() * size_of::<(u16, u32)>()).sum::<usize>()
+    }
+
     /// The interval that a beat ended.
     pub(super) fn beat(&mut self, interval: Span) {
         self.beat.absorb_one(interval.as_nanos());
@@ -197,6 +210,10 @@ impl Rows {
         let place = place as usize;
         if place >= self.rows.len() {
             self.rows.resize_with(place + 1, Row::default);
+            if self.rows.len() > LEAST_ROWS && self.rows.iter().map(Row::bytes).sum::<usize>() > ROOM {
+                self.fold();
+                return self.at(at);
+            }
         }
         &mut self.rows[place]
     }
@@ -357,6 +374,21 @@ mod tests {
         assert_eq!(rows.row(), Span::from_secs(8));
         assert_eq!(rows.as_slice().iter().map(|r| r.copies).sum::<u64>(), (0..5_000).sum::<u64>());
         assert_eq!(rows.as_slice()[1].copies, (8..16).sum::<u64>());
+    }
+
+    #[test]
+    fn rows_that_take_much_room_fold_sooner_and_lose_nothing() {
+        let mut rows = Rows::default();
+        let wide =
+            |row: &mut Row| row.delivery.absorb((0..60_000).step_by(16).map(|bucket| (tally::bucket_of(1 << 10 | bucket << 4), 1)), 1);
+        let mut most = 0;
+        for second in 0..2_000 {
+            wide(rows.at(Instant::from_nanos(second * 1_000_000_000)));
+            most = most.max(rows.as_slice().iter().map(Row::bytes).sum::<usize>());
+        }
+        assert!(rows.as_slice().len() >= LEAST_ROWS / 2 && rows.row() > Span::from_secs(2), "{} of {}", rows.as_slice().len(), rows.row());
+        assert!(most < 2 * ROOM, "{most} bytes");
+        assert_eq!(rows.as_slice().iter().map(|row| row.delivery.count()).sum::<u64>(), 2_000 * 3_750);
     }
 
     #[test]
