@@ -45,12 +45,7 @@ pub(super) fn percentile(distribution: &Distribution, p: f64, n: u64, tail: f64)
 pub(super) fn effective_samples(report: &Report, name: &str, distribution: &Distribution) -> u64 {
     let summary = &report.summary;
     let publications = summary.spread.of.max(1).min(summary.publications.sent_steady.max(1));
-    let per_publication = || {
-        let time = autocorrelation_time(&summary.spread.series);
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sample size")]
-        let n = (publications as f64 / time) as u64;
-        n.max(1)
-    };
+    let per_publication = || independent_publications(publications, &summary.spread.series);
     let n = match name {
         "delivery" | "transit" | "send_lag" | "first_receiver" | "median_receiver" | "last_receiver" | "spread" => per_publication(),
         // The pings or beats of one client follow one another on one connection.
@@ -60,7 +55,15 @@ pub(super) fn effective_samples(report: &Report, name: &str, distribution: &Dist
     n.min(distribution.count()).min(1_000_000)
 }
 
-/// The integrated autocorrelation time of the publications' median receivers, in publications; at least 1. Lags are summed
+/// As how many independent publications so many count, of which `series` is every n-th. How those in between hang together the
+/// series does not tell, so they are taken to say nothing of their own: a long run is not made surer than it is.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sample size")]
+fn independent_publications(publications: u64, series: &[PublicationSpread]) -> u64 {
+    let step = (publications as f64 / series.len().max(1) as f64).max(1.0);
+    ((publications as f64 / (step * autocorrelation_time(series))) as u64).max(1)
+}
+
+/// The integrated autocorrelation time of the publications' median receivers, in steps of the series; at least 1. Lags are summed
 /// while pairs stay positive (Geyer's initial positive sequence, 1992).
 #[expect(clippy::cast_precision_loss, reason = "series of at most a few thousand")]
 fn autocorrelation_time(series: &[PublicationSpread]) -> f64 {
@@ -145,6 +148,26 @@ mod tests {
         assert_eq!((lower, upper), (Some(9), Some(16)));
         assert_eq!(ranks(10, 0.99, 0.025).1, None, "ten samples say nothing about the top of a p99");
         assert_eq!(ranks(0, 0.5, 0.05), (None, None));
+    }
+
+    #[test]
+    fn a_thinned_series_makes_no_run_surer_than_what_it_shows() {
+        let mut rng = Seed(3).rng();
+        let mut level = 500_000;
+        // Each publication's delay hangs on that of the one before; the series for charts keeps every tenth.
+        let all: Vec<PublicationSpread> = (0..20_000)
+            .map(|seq| {
+                level = (level * 9 + rng.below(1_000_000)) / 10;
+                PublicationSpread { publisher: 0, seq, planned_ns: 0, receivers: 1, first_ns: level, median_ns: level, last_ns: level }
+            })
+            .collect();
+        let whole = independent_publications(20_000, &all);
+        assert!((500..2_500).contains(&whole), "{whole}: nineteen steps of memory");
+        let thinned: Vec<_> = all.iter().step_by(10).copied().collect();
+        let kept = independent_publications(20_000, &thinned);
+        assert!((500..=2_000).contains(&kept), "{kept}: at most what the series has");
+        let few: Vec<_> = all[..100].iter().step_by(20).copied().collect();
+        assert_eq!(independent_publications(100, &few), 5, "too few to tell");
     }
 
     #[test]
