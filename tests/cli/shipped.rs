@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use super::wsbench;
 
 fn shipped() -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    scenarios_in("scenarios")
+}
+
+fn scenarios_in(directory: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory).expect("there").filter_map(|e| Some(e.ok()?.path())).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
@@ -24,6 +28,15 @@ fn every_shipped_scenario_plans_and_is_a_lesson() {
         assert!(text.contains("# Lesson: "), "{} teaches something", file.display());
         let ended = wsbench(["plan".as_ref(), file.as_os_str()]).with(0);
         assert!(ended.stderr.is_empty() && ended.stdout.contains("Needs"), "{}{}", ended.stdout, ended.stderr);
+    }
+}
+
+#[test]
+fn every_scenario_for_real_servers_plans() {
+    let (rest, presets) = (scenarios_in("tests/servers/scenarios"), scenarios_in("tests/servers/scenarios/presets"));
+    assert!(!rest.is_empty() && presets.len() > 20, "{} and {}", rest.len(), presets.len());
+    for file in rest.iter().chain(&presets) {
+        wsbench(["plan".as_ref(), file.as_os_str(), "--url".as_ref(), "ws://127.0.0.1:1/".as_ref()]).with(0);
     }
 }
 
