@@ -11,6 +11,7 @@ mod connections;
 mod copies;
 mod disruptions;
 mod feed;
+mod firsts;
 mod gap;
 #[cfg(test)]
 pub(crate) mod history;
@@ -40,6 +41,7 @@ pub use bottom::{Sighting, Sightings, WITNESSES};
 pub use copies::Copies;
 pub use disruptions::{Disrupted, Disruptions, Gap};
 pub use feed::Feed;
+pub use firsts::{Overtaken, RANKED};
 pub use isolation::{Isolation, Stretch};
 pub use ledger::{Ledger, stray_name};
 pub use live::{BOUNDS_NS, Buckets, LATENCIES, Live};

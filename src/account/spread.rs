@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::firsts::Firsts;
 use crate::base::{Instant, PublisherId, Seed, Seq};
 
-/// Publications kept. Up to here the sample is everything.
-pub const SAMPLE: usize = 65_536;
+/// Publications kept. Up to here the sample is everything; it takes a megabyte a shard and is soon full, so that a soak does not
+/// grow with the publications it sends.
+pub const SAMPLE: usize = 4_096;
 
 /// Marks a row keeps of its way to the last receiver: eighths of the shard's audience.
 const MARKS: usize = 8;
@@ -98,6 +100,7 @@ pub(super) struct InFlight {
     depth: u32,
     shard: u32,
     ranks: u64,
+    firsts: Firsts,
     done: BTreeMap<(u64, PublisherId, Seq), Spread>,
 }
 
@@ -105,7 +108,8 @@ impl InFlight {
     pub(super) fn new(publishers: u32, shard: u32) -> Self {
         let depth = (RING / publishers.max(1) as usize).clamp(4, DEEPEST);
         let depth = 1 << depth.ilog2();
-        Self { slots: vec![None; publishers as usize * depth as usize], depth, shard, ranks: 0, done: BTreeMap::new() }
+        let slots = vec![None; publishers as usize * depth as usize];
+        Self { slots, depth, shard, ranks: 0, firsts: Firsts::new(publishers), done: BTreeMap::new() }
     }
 
     /// A copy came to one more receiver; `audience` is asked when it is the first. Gives the publication's rank.
@@ -142,6 +146,7 @@ impl InFlight {
             return self.straggler(spread, at);
         }
         self.ranks += 1;
+        self.firsts.note(publisher, seq, spread.rank);
         let mut slot = Slot { spread, next_mark: Spread::threshold(spread.audience, 1), k: 1 };
         slot.spread.receivers = 1;
         if slot.next_mark <= 1 {
@@ -162,7 +167,12 @@ impl InFlight {
             return kept.rank;
         }
         spread.receivers = 1;
-        self.ranks += 1;
+        if let Some(rank) = self.firsts.rank(spread.publisher, spread.seq) {
+            spread.rank = rank;
+        } else {
+            self.ranks += 1;
+            self.firsts.note(spread.publisher, spread.seq, spread.rank);
+        }
         self.keep(spread);
         spread.rank
     }
@@ -179,7 +189,7 @@ impl InFlight {
         for slot in std::mem::take(&mut self.slots).into_iter().flatten() {
             self.keep(slot.spread);
         }
-        Spreads { rows: self.done.into_values().collect() }
+        Spreads { rows: self.done.into_values().collect(), firsts: BTreeMap::from([(self.shard, self.firsts)]) }
     }
 }
 
@@ -196,15 +206,17 @@ impl Slot {
 
 /// The sample: for each publication in it, one row per shard that saw it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Spreads {
     /// Ordered by hash, publisher, sequence, shard.
     rows: Vec<Spread>,
+    /// By shard.
+    pub(super) firsts: BTreeMap<u32, Firsts>,
 }
 
 impl Spreads {
     /// Adds another shard's rows and keeps the publications with the lowest hashes.
     pub(super) fn merge(&mut self, other: Self) {
+        self.firsts.extend(other.firsts);
         let mine = std::mem::take(&mut self.rows);
         let mut merged = Vec::with_capacity(mine.len() + other.rows.len());
         let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.rows.into_iter().peekable());
@@ -236,34 +248,5 @@ impl Spreads {
     #[must_use]
     pub fn rows(&self) -> &[Spread] {
         &self.rows
-    }
-}
-
-/// Total order between shards.
-impl Spreads {
-    /// Sampled publications that one shard first saw behind another publication, and its neighbour before it. Two shards whose
-    /// clients all see one order first see publications in that order. Each shard is compared with the next, so that with every
-    /// publication seen everywhere all pairs are covered; what only one shard saw contradicts nobody.
-    #[must_use]
-    pub fn contradictions(&self) -> Vec<Spread> {
-        let mut by_shard: BTreeMap<u32, BTreeMap<(u64, PublisherId, Seq), &Spread>> = BTreeMap::new();
-        for row in &self.rows {
-            by_shard.entry(row.shard).or_default().insert(row.key(), row);
-        }
-        let shards: Vec<_> = by_shard.into_values().collect();
-        let mut found = Vec::new();
-        for (one, other) in shards.iter().zip(shards.iter().skip(1)) {
-            let mut ordered: Vec<_> = one.iter().filter_map(|(key, mine)| Some((mine.rank, *other.get(key)?))).collect();
-            ordered.sort_unstable_by_key(|(rank, _)| *rank);
-            let mut highest = 0;
-            for (_, theirs) in ordered {
-                if theirs.rank < highest {
-                    found.push(*theirs);
-                }
-                highest = highest.max(theirs.rank);
-            }
-        }
-        found.sort_unstable_by_key(|row| (row.first, row.key()));
-        found
     }
 }

@@ -3,7 +3,7 @@
 use super::evidence::{Draft, Evidence, witnesses};
 use super::words::{count, listed, percent, sentences, several};
 use super::{Check, Finding, Outcome, feed};
-use crate::account::{Copies, SAMPLE};
+use crate::account::Copies;
 
 /// The share of contested copies, in per cent, beyond which a run proves too little of what it set out to prove. Three of eight clients
 /// lost in the middle of five seconds (as `wsbench prove` has it) contest a tenth, and the rest still speaks for the whole. Copies of
@@ -145,8 +145,7 @@ fn hint(evidence: &Evidence<'_>, missing: u64) -> Option<String> {
     if copies.deaf_clients > 0 && copies.deaf_clients == copies.missing_clients {
         return Some(format!("{} got nothing at all; the others got everything.", several(copies.deaf_clients, "client", "clients")));
     }
-    let seen = account.spread.publications().count() as u64;
-    let unseen = if sent <= SAMPLE as u64 { sent.saturating_sub(seen) } else { 0 };
+    let unseen = account.spread.reached().map_or(0, |reached| sent.saturating_sub(reached));
     if unseen > 0 {
         return Some(format!("{} reached nobody.", several(unseen, "publication", "publications")));
     }

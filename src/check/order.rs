@@ -9,7 +9,7 @@ pub(super) static CHECK: Check = Check {
     id: "order",
     claim: "Each client receives each publisher's publications in the order they were sent.",
     needs: "At least one copy received. On request (`scope = \"total\"`) also that all clients see all publications in one and the same order.",
-    proves: "A copy counts as out of order when it first arrives after a later one of the same publisher on the same client. Total order is exact among the clients of one shard, given that who saw a publication first also receives the other; between shards it is compared over the sampled publications (all of them up to 65,536). Where the server broadcasts by itself, a copy is out of order when it comes behind one that most clients saw after it.",
+    proves: "A copy counts as out of order when it first arrives after a later one of the same publisher on the same client. Total order is exact among the clients of one shard, given that who saw a publication first also receives the other; between shards it is compared over the first million publications, divided among the publishers. Where the server broadcasts by itself, a copy is out of order when it comes behind one that most clients saw after it.",
     examine,
 };
 

@@ -1,0 +1,171 @@
+//! In which order a shard first saw the publications: four bytes for each, so that shards are compared over all of a long run and
+//! not over a sample, in which two neighbours are seldom together.
+
+use serde::{Deserialize, Serialize};
+
+use super::spread::Spreads;
+use crate::base::{Instant, PublisherId, Seq};
+
+/// Publications whose rank is kept, over all publishers: 4 MiB a shard.
+pub const RANKED: usize = 1 << 20;
+
+/// What every publisher may keep however many there are.
+const LEAST: usize = 64;
+
+/// The rank of each publication in the order of first receipts on one shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Firsts {
+    /// By publisher and sequence number: rank + 1; 0 where the shard saw none.
+    ranks: Vec<Vec<u32>>,
+    /// Sequence numbers kept of each publisher.
+    room: usize,
+    /// Whether there were more.
+    beyond: bool,
+}
+
+/// A publication that two shards saw in different order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Overtaken {
+    /// When the second of the shards first saw it, or the last publication before it of which that is known.
+    pub first: Instant,
+    /// Whose.
+    pub publisher: PublisherId,
+    /// Which.
+    pub seq: Seq,
+}
+
+impl Firsts {
+    pub(super) fn new(publishers: u32) -> Self {
+        let room = (RANKED / publishers.max(1) as usize).max(LEAST);
+        Self { ranks: vec![Vec::new(); publishers as usize], room, beyond: false }
+    }
+
+    /// Notes the rank at which a publication was first seen. One beyond the room is not kept.
+    pub(super) fn note(&mut self, publisher: PublisherId, seq: Seq, rank: u64) {
+        let (at, Some(ranks)) = (seq.0 as usize, self.ranks.get_mut(publisher.index())) else { return };
+        let Some(rank) = u32::try_from(rank).ok().and_then(|rank| rank.checked_add(1)).filter(|_| at < self.room) else {
+            self.beyond = true;
+            return;
+        };
+        if at >= ranks.len() {
+            ranks.resize(at + 1, 0);
+        }
+        ranks[at] = rank;
+    }
+
+    /// The rank, if it is kept.
+    pub(super) fn rank(&self, publisher: PublisherId, seq: Seq) -> Option<u64> {
+        let rank = *self.ranks.get(publisher.index())?.get(seq.0 as usize)?;
+        (rank > 0).then(|| u64::from(rank) - 1)
+    }
+}
+
+impl Spreads {
+    /// Publications that somebody received; `None` where there were more than is kept of.
+    #[must_use]
+    pub fn reached(&self) -> Option<u64> {
+        let publishers = self.firsts.values().map(|shard| shard.ranks.len()).max().unwrap_or(0);
+        let of = |publisher: usize| self.firsts.values().filter_map(move |shard| shard.ranks.get(publisher));
+        let reached = |publisher: usize| {
+            let most = of(publisher).map(Vec::len).max().unwrap_or(0);
+            (0..most).filter(|seq| of(publisher).any(|ranks| ranks.get(*seq).is_some_and(|rank| *rank > 0))).count() as u64
+        };
+        (!self.firsts.values().any(|shard| shard.beyond)).then(|| (0..publishers).map(reached).sum())
+    }
+
+    /// Publications that one shard first saw behind another publication, and its neighbour before it. Two shards whose clients all
+    /// see one order first see publications in that order. Each shard is compared with the next, so that with every publication
+    /// seen everywhere all pairs are covered; what only one shard saw contradicts nobody.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<Overtaken> {
+        let shards: Vec<(&u32, &Firsts)> = self.firsts.iter().collect();
+        let mut found = Vec::new();
+        for (one, other) in shards.iter().zip(shards.iter().skip(1)) {
+            let mut ordered = Vec::new();
+            for (publisher, ranks) in (0..).map(PublisherId).zip(&one.1.ranks) {
+                for (seq, rank) in (0..).map(Seq).zip(ranks).filter(|(_, rank)| **rank > 0) {
+                    ordered.extend(other.1.rank(publisher, seq).map(|theirs| (*rank, theirs, publisher, seq)));
+                }
+            }
+            ordered.sort_unstable();
+            let known = self.known_instants(*other.0);
+            let mut highest = 0;
+            for (_, theirs, publisher, seq) in ordered {
+                if theirs < highest {
+                    let before = known.partition_point(|(rank, _)| *rank <= theirs);
+                    let first = before.checked_sub(1).map_or(Instant::EPOCH, |at| known[at].1);
+                    found.push(Overtaken { first, publisher, seq });
+                }
+                highest = highest.max(theirs);
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// (rank, first receipt) of the sampled publications of a shard, by rank.
+    fn known_instants(&self, shard: u32) -> Vec<(u64, Instant)> {
+        let mut known: Vec<_> = self.rows().iter().filter(|row| row.shard == shard).map(|row| (row.rank, row.first)).collect();
+        known.sort_unstable();
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spread::{InFlight, SAMPLE};
+    use super::*;
+
+    /// What a shard makes of publications of two publishers, first received in this order, a microsecond apart.
+    fn saw(shard: u32, order: impl IntoIterator<Item = (u32, u32)>) -> Spreads {
+        let mut in_flight = InFlight::new(2, shard);
+        for (n, (publisher, seq)) in (1_u64..).zip(order) {
+            in_flight.receive(PublisherId(publisher), Seq(seq), Instant::EPOCH, Instant::from_nanos(n * 1_000), || 1);
+        }
+        in_flight.finish()
+    }
+
+    fn both(mut one: Spreads, other: Spreads) -> Spreads {
+        one.merge(other);
+        one
+    }
+
+    #[test]
+    fn one_pair_out_of_order_is_found_among_far_more_publications_than_the_sample_holds() {
+        let all = || (0..50_000).map(|n| (n % 2, n / 2));
+        let mut swapped: Vec<_> = all().collect();
+        swapped.swap(41_000, 41_001);
+        let spreads = both(saw(0, all()), saw(1, swapped.clone()));
+        assert_eq!(spreads.publications().count(), SAMPLE);
+        assert_eq!(both(saw(0, all()), saw(1, all())).contradictions(), []);
+        let found = spreads.contradictions();
+        assert_eq!(found.iter().map(|o| (o.publisher.0, o.seq.0)).collect::<Vec<_>>(), [(1, 20_500)]);
+        let (at, about) = (found[0].first.as_nanos(), 41_001_000);
+        assert!(at <= about && about - at < 1_000_000, "{at} is not shortly before {about}");
+        assert_eq!(both(saw(1, swapped), saw(0, all())), spreads, "whichever is merged into which");
+    }
+
+    #[test]
+    fn what_only_one_shard_saw_contradicts_nobody_and_was_reached() {
+        let spreads = both(saw(0, [(0, 0), (0, 1), (1, 0)]), saw(1, [(0, 1), (1, 5)]));
+        assert_eq!((spreads.contradictions(), spreads.reached()), (Vec::new(), Some(4)));
+        assert_eq!(Spreads::default().reached(), Some(0));
+    }
+
+    #[test]
+    fn beyond_the_room_nothing_is_claimed() {
+        let room = u32::try_from(RANKED / 2).expect("small");
+        let spreads = saw(0, [(0, room - 1), (0, room), (1, 3)]);
+        assert_eq!(spreads.reached(), None);
+        assert_eq!(saw(0, [(0, room - 1), (1, 3)]).reached(), Some(2));
+    }
+
+    #[test]
+    fn a_copy_that_comes_when_its_publication_has_left_the_ring_keeps_its_rank() {
+        let mut in_flight = InFlight::new(1, 0);
+        let mut receive = |seq| in_flight.receive(PublisherId(0), Seq(seq), Instant::EPOCH, Instant::EPOCH, || 2);
+        let ranks: Vec<u64> = (0..20_000).map(&mut receive).collect();
+        assert_eq!(ranks[19_999], 19_999);
+        assert!((0..20_000).step_by(7).all(|seq| receive(seq) == u64::from(seq)));
+    }
+}
