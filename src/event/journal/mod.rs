@@ -27,7 +27,6 @@ mod memory;
 mod missing;
 mod reader;
 mod source;
-mod varint;
 mod writer;
 
 use serde::{Deserialize, Serialize};
