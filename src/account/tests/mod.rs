@@ -1,8 +1,14 @@
 //! The books against what is known to be true.
 
+mod audiences;
 mod cases;
+mod connections;
+mod disrupted;
+mod drain;
 mod feed;
 mod merging;
 mod oracle;
 mod planned_faults;
 pub(crate) mod random;
+mod settling;
+mod timeline;
