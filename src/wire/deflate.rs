@@ -395,7 +395,7 @@ mod tests {
     fn a_message_of_any_length_grows_out_of_few_octets() {
         for (bits, fresh) in [(15, true), (15, false), (9, false)] {
             let (mut there, mut back) = (Deflater::new(bits, fresh), Inflater::new(bits, fresh));
-            for len in (0..3_000).step_by(37).chain([65_536, 1 << 20, (1 << 21) + 1]) {
+            for len in (0..3_000).step_by(37).chain([65_536, 300_000]) {
                 let message = vec![b'a'; len];
                 let packed = there.message(&message).expect("it deflates");
                 assert_eq!(back.message(&packed, len), Ok(message), "{len} octets, {} of them compressed", packed.len());
