@@ -10,7 +10,7 @@ pub(super) static CHECK: Check = Check {
     id: "recovery",
     claim: "Every client that was cut off is a member again within the limit of its planned return.",
     needs: "A disruption after which clients come back (`offline`, `reconnect`, `churn`, `server`), and a run that goes on for as long as they may take.",
-    proves: "Each client came back by a new handshake, and by greeting or script where there is one; its attempts followed its own back-off, so time to recover includes the waits between them. What was published while a client was away is owed to it by nobody: a pass does not say that it was replayed.",
+    proves: "Each client came back by a new handshake, and by greeting or script where there is one; its attempts followed its own back-off, so time to recover includes the waits between them. Attempts that failed by this machine's own limits are not held against the server. What was published while a client was away is owed to it by nobody: a pass does not say that it was replayed.",
     examine,
 };
 
