@@ -62,9 +62,18 @@ impl Boundary {
 }
 
 impl SendLog {
-    /// An empty log in which the publishers of `share` are known to have sent nothing.
+    /// An empty log in which the publishers of `share` are known to have sent nothing. The room that the plan needs for them is
+    /// taken now, so that a long run does not grow with what it sends.
     #[must_use]
     pub fn new(plan: &Plan, share: Share) -> Self {
+        let mut log = Self::blank(plan, share);
+        let each = plan.timetable().len().div_ceil(u64::from(plan.publishers.max(1)));
+        let entries = usize::try_from(each).unwrap_or(usize::MAX).min(log.room) + 1;
+        log.publishers.iter_mut().filter(|sent| sent.known).for_each(|sent| sent.take_room(entries));
+        log
+    }
+
+    fn blank(plan: &Plan, share: Share) -> Self {
         let room = (ENTRIES / (plan.publishers.max(1) as usize)).max(LEAST_ENTRIES);
         let publishers = (0..plan.publishers)
             .map(|p| Sent { known: share.owns(plan.connection_of(PublisherId(p))), stride: 1, ..Sent::default() })
@@ -84,7 +93,7 @@ impl SendLog {
     /// A log that knows nothing yet, to merge others into.
     #[must_use]
     pub fn empty(plan: &Plan) -> Self {
-        let mut log = Self::new(plan, Share::WHOLE);
+        let mut log = Self::blank(plan, Share::WHOLE);
         log.publishers.iter_mut().for_each(|sent| sent.known = false);
         log.feed = FeedLog::default();
         log
@@ -186,6 +195,12 @@ impl SendLog {
 }
 
 impl Sent {
+    /// Writes to the room once: the system gives memory when it is written to, not when it is reserved.
+    fn take_room(&mut self, entries: usize) {
+        self.latest.resize(entries, (Instant::FAR, Instant::FAR));
+        self.latest.clear();
+    }
+
     fn push(&mut self, planned: Instant, sent: Instant, room: usize) {
         self.known = true;
         self.latest.push((planned, sent));
@@ -243,6 +258,22 @@ mod tests {
             assert_eq!(sent.boundary(|e| e.1 < Instant::from_nanos(at)), Boundary::exact(first), "{at}");
         }
         assert_eq!(log(0, 10).boundary(|_| true), Boundary::exact(0));
+    }
+
+    #[test]
+    fn what_the_plan_sends_fits_the_room_taken_at_the_start() {
+        let plan = crate::plan::tests::plan(
+            "name = \"r\"\n[clients]\ncount = 3\n[publish]\npublishers = 2\npace = \"51/s\"\n[phases]\nsteady = \"1s\"\n",
+        );
+        let mut log = SendLog::new(&plan, Share::WHOLE);
+        let room: Vec<usize> = log.publishers.iter().map(|sent| sent.latest.capacity()).collect();
+        for planned in plan.timetable().iter() {
+            log.push(planned.publisher, Instant::EPOCH, Instant::EPOCH);
+        }
+        assert_eq!(log.total(), 51);
+        assert_eq!(log.publishers.iter().map(|sent| sent.latest.capacity()).collect::<Vec<_>>(), room);
+        assert!(room.iter().all(|room| (26..100).contains(room)), "{room:?}");
+        assert_eq!(SendLog::empty(&plan).publishers.iter().map(|sent| sent.latest.capacity()).sum::<usize>(), 0);
     }
 
     #[test]
