@@ -268,7 +268,7 @@ impl FeedBook {
             let list = matching::broadcasts(logs, room, after, self.rules);
             self.judge(part, room, &list, closing.steady, cut, alone, &mut sheet);
             let since = logs.parts(room).map(|(_, rows)| rows.since).min().unwrap_or(Instant::FAR);
-            if let Some(cadence) = self.rooms[room].cadence.take().filter(|_| since < Instant::FAR) {
+            if let Some(cadence) = self.rooms[room].cadence.take() {
                 feed.cadence.merge(cadence.end(since, cut));
             }
         }
