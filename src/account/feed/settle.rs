@@ -293,7 +293,7 @@ impl FeedBook {
             copies.owed_clients += u64::from(seat.sums.owed > 0);
             if missing > 0 {
                 copies.missing_clients += 1;
-                copies.deaf_clients += u64::from(seat.seen.next == seat.seen.base);
+                copies.deaf_clients += u64::from(missing == seat.sums.owed && seat.sums.contested == 0);
                 copies.note_missing(missing, seat.conn);
             }
         }
