@@ -231,6 +231,7 @@ impl FeedBook {
                 let first = rows.rows[(n - rows.retired) as usize].first;
                 if settled && first < self.cut {
                     self.again += 1;
+                    self.retired.rows.at(at).faults += 1;
                     let what = || format!("{} arrived again, {} after its first receiver had it", key_name(key), at.since(first));
                     self.again_sightings.note(at, Some(seat.conn), None, what);
                 } else {
