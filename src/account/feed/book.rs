@@ -306,4 +306,16 @@ impl super::super::Ledger {
             feed.room_for = rows;
         }
     }
+
+    /// Leaves all clients of the feed together room for so many gaps, until something retires.
+    pub(in crate::account) fn feed_gaps_left(&mut self, left: usize) {
+        if let Some(feed) = &mut self.feed {
+            feed.gaps = MOST_GAPS - left;
+        }
+    }
+
+    /// The gaps that the clients of the feed take room for.
+    pub(in crate::account) fn feed_gaps(&self) -> usize {
+        self.feed.as_ref().map_or(0, |feed| feed.gaps)
+    }
 }

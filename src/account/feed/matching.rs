@@ -172,3 +172,25 @@ pub(super) fn standings(rows: &[FeedRow]) -> Vec<Standing> {
     }
     standings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::history::ms;
+    use super::*;
+
+    #[test]
+    fn half_of_the_audience_makes_a_duplicate_of_what_comes_too_soon() {
+        // Three rows in 200 ms: one each 100 ms is usual, and less than half of that is too soon.
+        for (at, receivers, standing) in [
+            (49, 2, Standing::Duplicate),
+            (50, 2, Standing::Real),
+            (99, 2, Standing::Real),
+            (49, 3, Standing::Real),
+            (99, 1, Standing::Duplicate),
+        ] {
+            let row = |key, at, receivers, repeat| FeedRow { receivers, ..FeedRow::new(key, ms(at), repeat, false) };
+            let rows = [row(7, 0, 4, false), row(7, at, receivers, true), row(8, 200, 4, false)];
+            assert_eq!(standings(&rows), [Standing::Real, standing, Standing::Real], "{receivers} of 4 after {at} ms");
+        }
+    }
+}

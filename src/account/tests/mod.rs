@@ -2,6 +2,9 @@
 
 mod cases;
 mod feed;
+mod feed_edges;
+mod feed_order;
+mod feed_room;
 mod merging;
 mod oracle;
 mod planned_faults;
