@@ -39,6 +39,15 @@ pub(super) struct Broadcast {
     pub(super) shift: Span,
     /// Of that shard's copies, those that came against the order the majority saw.
     pub(super) out_of_order: u32,
+    /// Most had it behind a later one.
+    pub(super) mostly_behind: bool,
+    /// Where that shard first saw a later one before it: its number there.
+    pub(super) overtaker: Option<u32>,
+}
+
+/// Whether so many `of` an audience are most of it.
+pub(super) fn are_most(n: u32, of: u32) -> bool {
+    u64::from(n) * 2 > u64::from(of)
 }
 
 /// One shard's part of a broadcast.
@@ -50,6 +59,8 @@ struct Sight {
     receivers: u32,
     /// Copies that came behind a later broadcast, by the run's numbers.
     behind: u32,
+    /// The number of the later one that the shard saw before it, if it did.
+    overtaker: Option<u32>,
 }
 
 /// A shard on its way through the rows.
@@ -112,25 +123,27 @@ pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rul
                 n
             }
         };
-        let mut behind = row.behind;
+        let (mut behind, mut overtaker) = (row.behind, None);
         if walk.seen.enter(n) {
             // The shard first saw a later one: who had both in the run's order is marked there, and the others here.
-            let overtaker = sights[walk.top].iter_mut().find(|s| s.shard == shard).map(|s| std::mem::take(&mut s.behind));
-            behind = row.receivers.saturating_sub(overtaker.unwrap_or(0));
+            let later = sights[walk.top].iter_mut().find(|s| s.shard == shard).map(|s| (s.number, std::mem::take(&mut s.behind)));
+            overtaker = later.map(|(number, _)| number);
+            behind = row.receivers.saturating_sub(later.map_or(0, |(_, in_order)| in_order));
         } else {
             walk.top = n as usize;
         }
         let broadcast = &mut merged[n as usize];
         broadcast.receivers += row.receivers;
         broadcast.doubt &= row.doubt;
-        sights[n as usize].push(Sight { shard, number, first, receivers: row.receivers, behind });
+        sights[n as usize].push(Sight { shard, number, first, receivers: row.receivers, behind, overtaker });
     }
     let standings = standings(&merged);
     let of = |((row, sights), standing): ((&FeedRow, &Vec<Sight>), Standing)| {
         let behind: u32 = sights.iter().map(|s| s.behind).sum();
         let mine = sights.iter().find(|s| s.shard == own);
         // Where most had it behind a later one, they had it in its place, and the others too early.
-        let against = |s: &Sight| if u64::from(behind) * 2 > u64::from(row.receivers) { s.receivers - s.behind } else { s.behind };
+        let mostly_behind = are_most(behind, row.receivers);
+        let against = |s: &Sight| if mostly_behind { s.receivers - s.behind } else { s.behind };
         Broadcast {
             key: row.key,
             first: row.first,
@@ -138,6 +151,8 @@ pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rul
             own: mine.map(|s| s.number),
             shift: mine.map_or(Span::ZERO, |s| s.first.since(row.first)),
             out_of_order: mine.map_or(0, against),
+            mostly_behind,
+            overtaker: mine.and_then(|s| s.overtaker),
         }
     };
     merged.iter().zip(&sights).zip(standings).map(of).filter(|broadcast| broadcast.first > after || after == Instant::EPOCH).collect()

@@ -49,7 +49,27 @@ fn who_had_both_in_the_runs_order_is_not_behind_though_the_shard_first_saw_the_l
     // Over two shards clients 1 and 3 are one: it first sees 21, by client 1.
     let history = with_copies(5, &[(3, 20, 3_102), (1, 20, 3_110), (3, 21, 3_105)]);
     assert_eq!(over_all(&history), [200, 0, 0, 0, 1]);
-    assert_eq!(named(&history, 1), [1]);
+    for of in [1, 2, 3, 5] {
+        assert_eq!(named(&history, of), [1], "over {of} shards");
+    }
+}
+
+#[test]
+fn where_most_had_it_behind_those_are_named_who_had_it_in_front_whatever_the_shard_saw_first() {
+    // Client 0 sees 20 and 21 before all others. Of those, only client 3 has 20 in front, before or after client 1 of its shard has 21.
+    for in_front in [3_101, 3_108] {
+        let behind = [(1, 20, 3_112), (2, 20, 3_110), (4, 20, 3_111), (5, 20, 3_113)];
+        let mut copies = vec![(0, 20, 3_000), (0, 21, 3_090), (3, 20, in_front), (3, 21, 3_120), (1, 21, 3_103)];
+        copies.extend(behind);
+        let history = with_copies(6, &copies);
+        assert_eq!(over_all(&history), [240, 0, 0, 0, 2]);
+        // Whoever had it first of a shard is named for the shard.
+        for (of, those) in [(1, vec![0]), (2, vec![0, 3]), (6, vec![0, 3])] {
+            let mut named = named(&history, of);
+            named.sort_unstable();
+            assert_eq!(named, those, "over {of} shards, in front at {in_front}");
+        }
+    }
 }
 
 #[test]

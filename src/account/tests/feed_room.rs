@@ -56,6 +56,19 @@ fn the_majoritys_order_counts_for_what_retires_too() {
 }
 
 #[test]
+fn half_that_had_it_behind_are_named_for_what_retires_too() {
+    let mut history = ticking(4, false, 100, false, |h, n, key| {
+        h.tick(n, key, if n == 11 { &[1, 3] } else { &[] });
+    });
+    history.item(1, 11, 2_250).item(3, 11, 2_251);
+    history.events.sort_by_key(Event::at);
+    let account = cramped(&history);
+    assert_eq!((counts(&account), account.feed.retired), ([400, 0, 0, 0, 2], 64));
+    let told: Vec<_> = account.copies.order_sightings.as_slice().iter().map(|s| (s.at, s.conn)).collect();
+    assert_eq!(told, [(ms(2_250), Some(ConnId(1))), (ms(2_251), Some(ConnId(3)))]);
+}
+
+#[test]
 fn a_second_copy_of_what_has_retired_since_is_a_duplicate() {
     for unique in [false, true] {
         let history = ticking(3, unique, 70, false, |h, n, key| {
