@@ -132,13 +132,13 @@ fn a_room_that_retires_takes_no_witness_from_another() {
 
 #[test]
 fn a_client_that_fell_silent_long_ago_is_not_one_that_got_nothing_at_all() {
-    let history = ticking(4, false, 400, false, |h, n, key| {
-        h.tick(n, key, if n < 50 { &[3] } else { &[2, 3] });
+    let history = ticking(5, false, 400, false, |h, n, key| {
+        h.tick(n, key, if n < 50 { &[3, 4] } else { &[2, 3, 4] });
     });
     for account in [history.account(), cramped(&history)] {
-        assert_eq!(counts(&account), [1_600, 750, 0, 0, 0]);
-        assert_eq!((account.copies.missing_clients, account.copies.deaf_clients, account.copies.owed_clients), (2, 1, 4));
-        assert_eq!(account.copies.most_missing, [(400, ConnId(3)), (350, ConnId(2))]);
+        assert_eq!(counts(&account), [2_000, 1_150, 0, 0, 0]);
+        assert_eq!((account.copies.missing_clients, account.copies.deaf_clients, account.copies.owed_clients), (3, 2, 5));
+        assert_eq!(account.copies.most_missing, [(400, ConnId(3)), (400, ConnId(4)), (350, ConnId(2))]);
     }
 }
 
