@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::EDGE;
 use super::log::{FeedLog, FeedRow, RoomRows};
 use super::stream::{Place, Seen, Stream};
 use crate::base::{Instant, Span};
@@ -56,6 +57,7 @@ struct Sight {
     shard: u32,
     number: u32,
     first: Instant,
+    /// Clients of which the order is asked.
     receivers: u32,
     /// Copies that came behind a later broadcast, by the run's numbers.
     behind: u32,
@@ -69,6 +71,8 @@ struct Walk {
     seen: Seen,
     /// The broadcast with the highest number it saw so far.
     top: usize,
+    /// When the first of its members became one.
+    there_from: Instant,
 }
 
 /// The merged log, and one shard's own, which may know more of itself.
@@ -102,15 +106,16 @@ impl<'a> Logs<'a> {
 pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rules) -> Vec<Broadcast> {
     let own = logs.shard;
     let mut rows: Vec<(Instant, u32, u32, FeedRow)> = Vec::new();
+    let mut walks: HashMap<u32, Walk> = HashMap::new();
     for (shard, part) in logs.parts(room) {
         let numbered = (part.retired..).zip(&part.rows).filter(|(_, row)| row.first >= after.before(rules.horizon));
         rows.extend(numbered.map(|(n, row)| (row.first, shard, n, *row)));
+        walks.insert(shard, Walk { there_from: part.since.before(EDGE + EDGE), ..Walk::default() });
     }
     rows.sort_unstable_by_key(|(first, shard, n, _)| (*first, *shard, *n));
     let mut stream = Stream::new(rules.unique, rules.horizon);
     let mut merged: Vec<FeedRow> = Vec::new();
     let mut sights: Vec<Vec<Sight>> = Vec::new();
-    let mut walks: HashMap<u32, Walk> = HashMap::new();
     for (first, shard, number, row) in rows {
         let walk = walks.entry(shard).or_default();
         let n = match stream.place(&walk.seen, row.key, first, &merged, 0) {
@@ -135,7 +140,9 @@ pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rul
         let broadcast = &mut merged[n as usize];
         broadcast.receivers += row.receivers;
         broadcast.doubt &= row.doubt;
-        sights[n as usize].push(Sight { shard, number, first, receivers: row.receivers, behind, overtaker });
+        // What the run had before any of the shard's clients was there is an old one to them all: it has no place in their order.
+        let (receivers, behind) = if broadcast.first < walk.there_from { (0, 0) } else { (row.receivers, behind) };
+        sights[n as usize].push(Sight { shard, number, first, receivers, behind, overtaker });
     }
     let standings = standings(&merged);
     let of = |((row, sights), standing): ((&FeedRow, &Vec<Sight>), Standing)| {
