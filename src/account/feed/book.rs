@@ -231,6 +231,7 @@ impl FeedBook {
                 let first = rows.rows[(n - rows.retired) as usize].first;
                 if settled && first < self.cut {
                     self.again += 1;
+                    self.retired.rows.at(at).faults += 1;
                     let what = || format!("{} arrived again, {} after its first receiver had it", key_name(key), at.since(first));
                     self.again_sightings.note(at, Some(seat.conn), None, what);
                 } else {
@@ -304,5 +305,17 @@ impl super::super::Ledger {
         if let Some(feed) = &mut self.feed {
             feed.room_for = rows;
         }
+    }
+
+    /// Leaves all clients of the feed together room for so many gaps, until something retires.
+    pub(in crate::account) fn feed_gaps_left(&mut self, left: usize) {
+        if let Some(feed) = &mut self.feed {
+            feed.gaps = MOST_GAPS - left;
+        }
+    }
+
+    /// The gaps that the clients of the feed take room for.
+    pub(in crate::account) fn feed_gaps(&self) -> usize {
+        self.feed.as_ref().map_or(0, |feed| feed.gaps)
     }
 }

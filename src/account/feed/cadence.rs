@@ -100,11 +100,15 @@ mod tests {
     use super::super::super::history::ms;
     use super::*;
 
-    fn counts(times: &[u64], end: u64) -> [u64; 4] {
+    fn pulse(times: &[u64], end: u64) -> Pulse {
         let check = FeedCheck { every: Span::from_millis(100), tolerance: Span::from_millis(20) };
         let mut cadence = Cadence::new(check);
         times.iter().for_each(|at| cadence.beat(ms(*at), ms(50)));
-        let pulse = cadence.end(ms(50), ms(end));
+        cadence.end(ms(50), ms(end))
+    }
+
+    fn counts(times: &[u64], end: u64) -> [u64; 4] {
+        let pulse = pulse(times, end);
         [pulse.in_time, pulse.early, pulse.late, pulse.missed]
     }
 
@@ -115,6 +119,8 @@ mod tests {
             (&[100, 200, 315, 400], 450, [4, 0, 0, 0]),
             (&[100, 200, 400, 500], 550, [4, 0, 0, 1]),
             (&[100, 200, 700], 750, [3, 0, 0, 4]),
+            // Ten early for the fourth, not ninety late for the third.
+            (&[100, 200, 590], 640, [3, 0, 0, 3]),
             // One came late, and the next in its own time: one fault.
             (&[100, 200, 350, 400, 500], 550, [4, 0, 1, 0]),
             // One came late, and all others with it.
@@ -127,6 +133,30 @@ mod tests {
             (&[], 120, [0, 0, 0, 0]),
         ] {
             assert_eq!(counts(times, end), [in_time, early, late, missed], "{times:?} until {end}");
+        }
+    }
+
+    #[test]
+    fn what_was_missed_has_a_witness_where_it_was_due() {
+        for (times, end, witnesses) in [
+            (&[100, 200, 300][..], 350, vec![]),
+            (&[100, 200, 400, 500], 550, vec![(300, "no broadcast for 200ms, one every 100ms is promised")]),
+            (&[100, 200], 505, vec![(320, "no broadcast for 305ms since the last one, one every 100ms is promised")]),
+            (&[], 505, vec![(170, "no broadcast for 455ms since somebody listened, one every 100ms is promised")]),
+        ] {
+            let sightings = pulse(times, end).sightings;
+            let told: Vec<_> = sightings.as_slice().iter().map(|s| (s.at, s.what.as_str())).collect();
+            assert_eq!(told, witnesses.into_iter().map(|(at, what)| (ms(at), what)).collect::<Vec<_>>(), "{times:?} until {end}");
+        }
+    }
+
+    #[test]
+    fn a_room_that_never_heard_anything_is_silent_only_once_something_was_due() {
+        for (times, end, [rooms, silent]) in
+            [(&[][..], 505, [1, 1]), (&[], 120, [0, 0]), (&[100, 200], 505, [1, 0]), (&[100, 200], 250, [1, 0]), (&[100], 100, [1, 0])]
+        {
+            let pulse = pulse(times, end);
+            assert_eq!([pulse.clients, pulse.silent], [rooms, silent], "{times:?} until {end}");
         }
     }
 }

@@ -74,4 +74,41 @@ mod tests {
         assert_eq!(delays.beyond(Span::from_millis(2_000), Span::ZERO), 0);
         assert_eq!(delays.beyond(Span::from_millis(50), Span::from_millis(100)), 1_000);
     }
+
+    #[test]
+    fn a_delay_comes_out_within_half_a_bucket() {
+        for micros in (20..400_000).step_by(37) {
+            let (mut delays, delay) = (Delays::default(), Span::from_micros(micros));
+            delays.record(delay);
+            delays.record(Span::from_secs(1));
+            let (told, n) = delays.shifted(Span::ZERO).next().expect("two");
+            // Sixteen of the 1,024 buckets of an octave share one here: half of that is 8 of 1,024.
+            assert_eq!(n, 1);
+            assert!(told.abs_diff(delay).times(1_024) <= delay.times(8), "{delay} came out as {told}");
+        }
+    }
+
+    #[test]
+    fn the_longest_is_exact_and_the_first_of_all_is_behind_nobody() {
+        for ns in [1_000_001, 1_015_000, 1_023_999] {
+            let (mut delays, mut tally) = (Delays::default(), Tally::default());
+            delays.record(Span::from_nanos(ns));
+            delays.pour(Span::from_millis(3), &mut tally);
+            assert_eq!((tally.count(), tally.max()), (1, ns + 3_000_000));
+        }
+        // One receiver, who was the first; and a broadcast of which no copy counts here.
+        let (mut first, mut tally) = (Delays::default(), Tally::default());
+        first.record(Span::ZERO);
+        first.pour(Span::ZERO, &mut tally);
+        Delays::default().pour(Span::from_millis(100), &mut tally);
+        assert_eq!(tally, Tally::default());
+    }
+
+    #[test]
+    fn a_delay_of_just_the_limit_is_not_beyond_it() {
+        let mut delays = Delays::default();
+        delays.record(Span::ZERO);
+        let beyond = |shift| delays.beyond(Span::from_millis(100), Span::from_nanos(shift));
+        assert_eq!([beyond(99_999_999), beyond(100_000_000), beyond(100_000_001)], [0, 0, 1]);
+    }
 }

@@ -93,3 +93,31 @@ impl FeedLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a shard says that retired so many rows and keeps one for so many receivers each.
+    fn word(retired: u32, receivers: &[u32]) -> FeedLog {
+        let row = |receivers: &u32| FeedRow { receivers: *receivers, ..FeedRow::new(7, Instant::EPOCH, false, false) };
+        let mut log = FeedLog::new(0, 1);
+        let rows = &mut log.own(0).expect("its own").rooms[0];
+        (rows.retired, rows.rows) = (retired, receivers.iter().map(row).collect());
+        log
+    }
+
+    #[test]
+    fn the_later_word_of_a_shard_stands_whichever_comes_first() {
+        let mut words = vec![word(0, &[]), word(0, &[1]), word(0, &[2]), word(0, &[2, 1]), word(0, &[3, 3, 3])];
+        // Later words say less of what has retired.
+        words.extend([word(2, &[3, 1]), word(2, &[3, 3, 3, 3]), word(4, &[3, 3, 1]), word(6, &[3, 3])]);
+        for (earlier, later) in words.iter().zip(&words[1..]) {
+            for (first, second) in [(earlier, later), (later, earlier)] {
+                let mut merged = FeedLog::default();
+                [first, second].into_iter().for_each(|word| merged.merge(word));
+                assert_eq!(&merged, later);
+            }
+        }
+    }
+}

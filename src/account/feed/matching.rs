@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::EDGE;
 use super::log::{FeedLog, FeedRow, RoomRows};
 use super::stream::{Place, Seen, Stream};
 use crate::base::{Instant, Span};
@@ -39,6 +40,15 @@ pub(super) struct Broadcast {
     pub(super) shift: Span,
     /// Of that shard's copies, those that came against the order the majority saw.
     pub(super) out_of_order: u32,
+    /// Most had it behind a later one.
+    pub(super) mostly_behind: bool,
+    /// Where that shard first saw a later one before it: its number there.
+    pub(super) overtaker: Option<u32>,
+}
+
+/// Whether so many `of` an audience are most of it.
+pub(super) fn are_most(n: u32, of: u32) -> bool {
+    u64::from(n) * 2 > u64::from(of)
 }
 
 /// One shard's part of a broadcast.
@@ -47,9 +57,12 @@ struct Sight {
     shard: u32,
     number: u32,
     first: Instant,
+    /// Clients of which the order is asked.
     receivers: u32,
     /// Copies that came behind a later broadcast, by the run's numbers.
     behind: u32,
+    /// The number of the later one that the shard saw before it, if it did.
+    overtaker: Option<u32>,
 }
 
 /// A shard on its way through the rows.
@@ -58,6 +71,8 @@ struct Walk {
     seen: Seen,
     /// The broadcast with the highest number it saw so far.
     top: usize,
+    /// When the first of its members became one.
+    there_from: Instant,
 }
 
 /// The merged log, and one shard's own, which may know more of itself.
@@ -91,15 +106,16 @@ impl<'a> Logs<'a> {
 pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rules) -> Vec<Broadcast> {
     let own = logs.shard;
     let mut rows: Vec<(Instant, u32, u32, FeedRow)> = Vec::new();
+    let mut walks: HashMap<u32, Walk> = HashMap::new();
     for (shard, part) in logs.parts(room) {
         let numbered = (part.retired..).zip(&part.rows).filter(|(_, row)| row.first >= after.before(rules.horizon));
         rows.extend(numbered.map(|(n, row)| (row.first, shard, n, *row)));
+        walks.insert(shard, Walk { there_from: part.since.before(EDGE + EDGE), ..Walk::default() });
     }
     rows.sort_unstable_by_key(|(first, shard, n, _)| (*first, *shard, *n));
     let mut stream = Stream::new(rules.unique, rules.horizon);
     let mut merged: Vec<FeedRow> = Vec::new();
     let mut sights: Vec<Vec<Sight>> = Vec::new();
-    let mut walks: HashMap<u32, Walk> = HashMap::new();
     for (first, shard, number, row) in rows {
         let walk = walks.entry(shard).or_default();
         let n = match stream.place(&walk.seen, row.key, first, &merged, 0) {
@@ -112,25 +128,29 @@ pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rul
                 n
             }
         };
-        let mut behind = row.behind;
+        let (mut behind, mut overtaker) = (row.behind, None);
         if walk.seen.enter(n) {
             // The shard first saw a later one: who had both in the run's order is marked there, and the others here.
-            let overtaker = sights[walk.top].iter_mut().find(|s| s.shard == shard).map(|s| std::mem::take(&mut s.behind));
-            behind = row.receivers.saturating_sub(overtaker.unwrap_or(0));
+            let later = sights[walk.top].iter_mut().find(|s| s.shard == shard).map(|s| (s.number, std::mem::take(&mut s.behind)));
+            overtaker = later.map(|(number, _)| number);
+            behind = row.receivers.saturating_sub(later.map_or(0, |(_, in_order)| in_order));
         } else {
             walk.top = n as usize;
         }
         let broadcast = &mut merged[n as usize];
         broadcast.receivers += row.receivers;
         broadcast.doubt &= row.doubt;
-        sights[n as usize].push(Sight { shard, number, first, receivers: row.receivers, behind });
+        // What the run had before any of the shard's clients was there is an old one to them all: it has no place in their order.
+        let (receivers, behind) = if broadcast.first < walk.there_from { (0, 0) } else { (row.receivers, behind) };
+        sights[n as usize].push(Sight { shard, number, first, receivers, behind, overtaker });
     }
     let standings = standings(&merged);
     let of = |((row, sights), standing): ((&FeedRow, &Vec<Sight>), Standing)| {
         let behind: u32 = sights.iter().map(|s| s.behind).sum();
         let mine = sights.iter().find(|s| s.shard == own);
         // Where most had it behind a later one, they had it in its place, and the others too early.
-        let against = |s: &Sight| if u64::from(behind) * 2 > u64::from(row.receivers) { s.receivers - s.behind } else { s.behind };
+        let mostly_behind = are_most(behind, row.receivers);
+        let against = |s: &Sight| if mostly_behind { s.receivers - s.behind } else { s.behind };
         Broadcast {
             key: row.key,
             first: row.first,
@@ -138,6 +158,8 @@ pub(super) fn broadcasts(logs: Logs<'_>, room: usize, after: Instant, rules: Rul
             own: mine.map(|s| s.number),
             shift: mine.map_or(Span::ZERO, |s| s.first.since(row.first)),
             out_of_order: mine.map_or(0, against),
+            mostly_behind,
+            overtaker: mine.and_then(|s| s.overtaker),
         }
     };
     merged.iter().zip(&sights).zip(standings).map(of).filter(|broadcast| broadcast.first > after || after == Instant::EPOCH).collect()
@@ -171,4 +193,26 @@ pub(super) fn standings(rows: &[FeedRow]) -> Vec<Standing> {
         standings.push(standing);
     }
     standings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::history::ms;
+    use super::*;
+
+    #[test]
+    fn half_of_the_audience_makes_a_duplicate_of_what_comes_too_soon() {
+        // Three rows in 200 ms: one each 100 ms is usual, and less than half of that is too soon.
+        for (at, receivers, standing) in [
+            (49, 2, Standing::Duplicate),
+            (50, 2, Standing::Real),
+            (99, 2, Standing::Real),
+            (49, 3, Standing::Real),
+            (99, 1, Standing::Duplicate),
+        ] {
+            let row = |key, at, receivers, repeat| FeedRow { receivers, ..FeedRow::new(key, ms(at), repeat, false) };
+            let rows = [row(7, 0, 4, false), row(7, at, receivers, true), row(8, 200, 4, false)];
+            assert_eq!(standings(&rows), [Standing::Real, standing, Standing::Real], "{receivers} of 4 after {at} ms");
+        }
+    }
 }

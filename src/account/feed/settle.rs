@@ -131,13 +131,11 @@ impl FeedBook {
         let standings = matching::standings(&rows.rows);
         let numbered = (rows.retired..).zip(&rows.rows).zip(standings).take(half);
         let list: Vec<Broadcast> = numbered
-            .map(|((n, row), standing)| Broadcast {
-                key: row.key,
-                first: row.first,
-                standing,
-                own: Some(n),
-                shift: Span::ZERO,
-                out_of_order: if u64::from(row.behind) * 2 > u64::from(row.receivers) { row.receivers - row.behind } else { row.behind },
+            .map(|((n, row), standing)| {
+                let mostly_behind = matching::are_most(row.behind, row.receivers);
+                let out_of_order = if mostly_behind { row.receivers - row.behind } else { row.behind };
+                let (key, first, own, overtaker) = (row.key, row.first, Some(n), None);
+                Broadcast { key, first, standing, own, shift: Span::ZERO, out_of_order, mostly_behind, overtaker }
             })
             .collect();
         let mut retired = std::mem::take(&mut self.retired);
@@ -222,12 +220,16 @@ impl FeedBook {
             copies.out_of_order += u64::from(broadcast.out_of_order);
             sheet.rows.at(row.first).faults += u64::from(broadcast.out_of_order);
             let what = || format!("{} arrived out of the order that most others saw", key_name(row.key));
-            // Where the copies behind are those of the majority, it is the first receiver who had it too early.
-            if broadcast.out_of_order == row.behind {
-                let these = self.disorders.iter().filter(|d| d.room == room && Some(d.number) == broadcast.own);
+            // The copies that came behind in this shard's own order are the wrong ones, unless the majority's came behind, or the
+            // shard first saw the later one: then it is the first receiver who had that too early. Or both.
+            let number = broadcast.overtaker.or(broadcast.own);
+            if broadcast.overtaker.is_some() == broadcast.mostly_behind {
+                let these = self.disorders.iter().filter(|d| d.room == room && Some(d.number) == number);
                 these.for_each(|d| copies.order_sightings.note(d.at, Some(d.conn), None, what));
             } else {
-                copies.order_sightings.note(row.first, Some(extra.first), None, what);
+                let index = number.map_or(index, |n| n.saturating_sub(rows.retired) as usize);
+                let ahead = self.rooms[room].extras.get(index).unwrap_or(extra).first;
+                copies.order_sightings.note(row.first, Some(ahead), None, what);
             }
         }
     }
@@ -268,7 +270,7 @@ impl FeedBook {
             let list = matching::broadcasts(logs, room, after, self.rules);
             self.judge(part, room, &list, closing.steady, cut, alone, &mut sheet);
             let since = logs.parts(room).map(|(_, rows)| rows.since).min().unwrap_or(Instant::FAR);
-            if let Some(cadence) = self.rooms[room].cadence.take().filter(|_| since < Instant::FAR) {
+            if let Some(cadence) = self.rooms[room].cadence.take() {
                 feed.cadence.merge(cadence.end(since, cut));
             }
         }
@@ -293,7 +295,7 @@ impl FeedBook {
             copies.owed_clients += u64::from(seat.sums.owed > 0);
             if missing > 0 {
                 copies.missing_clients += 1;
-                copies.deaf_clients += u64::from(seat.seen.next == seat.seen.base);
+                copies.deaf_clients += u64::from(missing == seat.sums.owed && seat.sums.contested == 0);
                 copies.note_missing(missing, seat.conn);
             }
         }

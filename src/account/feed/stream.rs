@@ -188,3 +188,69 @@ fn window(live: &Live, at: Instant, rows: &[FeedRow], first: u32) -> Option<Span
     }
     Some(Span::from_nanos(longest.as_nanos() / 2).max(LEAST_WINDOW))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::history::ms;
+    use super::*;
+
+    /// A stream that waits ten seconds, and its rows.
+    struct Run {
+        stream: Stream,
+        rows: Vec<FeedRow>,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            Self { stream: Stream::new(false, Span::from_secs(10)), rows: Vec::new() }
+        }
+
+        fn begin(&mut self, key: u64, at: Instant) -> u32 {
+            let (n, repeat) = (self.stream.begin(key, at, &self.rows, 0), self.rows.iter().any(|row| row.key == key));
+            self.rows.push(FeedRow::new(key, at, repeat, false));
+            n
+        }
+
+        /// Where a message belongs for a member that has had the first so many.
+        fn place(&self, had: u32, key: u64, at: Instant) -> Place {
+            let mut seen = Seen::default();
+            (0..had).for_each(|n| assert!(!seen.enter(n)));
+            self.stream.place(&seen, key, at, &self.rows, 0)
+        }
+    }
+
+    const NANO: Span = Span::from_nanos(1);
+
+    #[test]
+    fn a_broadcast_is_waited_for_to_the_end_of_its_horizon() {
+        let mut run = Run::new();
+        run.begin(1, ms(0));
+        let unheard_of = Place::New { repeat: false, doubt: false };
+        assert_eq!([run.place(0, 1, ms(10_000)), run.place(0, 1, ms(10_000) + NANO)], [Place::At(0), unheard_of]);
+        // That another one begins at that instant changes nothing.
+        run.begin(2, ms(10_000));
+        assert_eq!([run.place(0, 1, ms(10_000)), run.place(0, 1, ms(10_000) + NANO)], [Place::At(0), unheard_of]);
+    }
+
+    #[test]
+    fn what_is_no_longer_waited_for_takes_no_room() {
+        let mut run = Run::new();
+        for n in 0..100 {
+            run.begin(n, ms(1_000 * n));
+        }
+        assert_eq!((run.stream.ages.len(), run.stream.live.len()), (11, 11));
+    }
+
+    #[test]
+    fn a_steady_key_is_waited_for_half_its_period_from_the_fourth_on() {
+        let mut run = Run::new();
+        let another = Place::New { repeat: true, doubt: false };
+        for n in 0..6 {
+            let (number, at) = (run.begin(7, ms(100 * n)), ms(100 * n));
+            let half = at + Span::from_millis(50);
+            assert_eq!(run.place(number, 7, half), Place::At(number), "of {}", n + 1);
+            let due = if n < 3 { Place::At(number) } else { another };
+            assert_eq!([run.place(number, 7, half + NANO), run.place(number, 7, ms(100 * n + 100))], [due, due], "of {}", n + 1);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::base::{ConnId, Seed};
 use crate::event::{Event, Phase};
 
 /// A run of `clients` that hear `ticks` of a steady feed; `tell` may let some of it go wrong.
-fn ticking(clients: u32, unique: bool, ticks: u64, same: bool, mut tell: impl FnMut(&mut History, u64, u64)) -> History {
+pub(super) fn ticking(clients: u32, unique: bool, ticks: u64, same: bool, mut tell: impl FnMut(&mut History, u64, u64)) -> History {
     let mut history = History::ordinary(feeding(clients, unique));
     for n in 0..ticks {
         tell(&mut history, n, if same { 7 } else { n });
@@ -20,13 +20,13 @@ fn ticking(clients: u32, unique: bool, ticks: u64, same: bool, mut tell: impl Fn
 }
 
 /// owed, missing, late, duplicate, out of order.
-fn counts(account: &Account) -> [u64; 5] {
+pub(super) fn counts(account: &Account) -> [u64; 5] {
     let copies = &account.copies;
     [copies.owed, copies.missing, copies.late, copies.duplicate, copies.out_of_order]
 }
 
 /// The same over one shard, several, and one a client.
-fn over_all(history: &History) -> [u64; 5] {
+pub(super) fn over_all(history: &History) -> [u64; 5] {
     let alone = history.account();
     assert!(alone.books_balance(), "{:#?}", alone.copies);
     for of in [2, 3, history.plan.connections] {
@@ -48,6 +48,7 @@ fn an_honest_feed_reaches_everybody() {
         assert_eq!(over_all(&history), [150, 0, 0, 0, 0], "same content: {same}");
         let account = history.account();
         assert_eq!((account.feed.broadcasts, account.feed.spread.count(), account.feed.spread.max()), (30, 120, 4_000_000));
+        assert_eq!((account.feed.alone, account.copies.owed_clients), (0, 5));
         let cadence = &account.feed.cadence;
         // Somebody listens from half a second on, and the feed begins at one second.
         assert_eq!((cadence.in_time, cadence.early, cadence.late, cadence.missed, cadence.clients), (29, 0, 1, 4, 1));
@@ -64,6 +65,9 @@ fn a_copy_lost_is_missing_whether_or_not_all_say_the_same() {
         let account = history.account();
         assert_eq!((account.copies.missing_clients, account.copies.most_missing[0]), (1, (2, ConnId(3))));
         assert!(account.copies.missing_sightings.as_slice()[0].what.contains("never arrived"));
+        // Those two, and not the last, as if every later one had made up for the one before.
+        assert_eq!(account.copies.missing_sightings.as_slice().iter().map(|s| s.at).collect::<Vec<_>>(), [ms(3_000), ms(4_100)]);
+        assert_eq!(account.feed.spread.max(), 4_000_000, "same content: {same}");
         // The first to hear of most is the one that lost one.
         let history = ticking(5, false, 60, same, |h, n, key| {
             h.tick(n, key, if n == 20 { &[0] } else { &[] });
