@@ -2,6 +2,7 @@
 
 mod cases;
 mod feed;
+mod ledger;
 mod merging;
 mod oracle;
 mod planned_faults;
