@@ -350,7 +350,7 @@ fn pair(
     sums.arrived += length - missing;
     let beyond = owed.hi.to.max(owed.lo.to).min(owed.count);
     sums.beyond += seen_in(window, gaps, beyond, owed.count);
-    if !window.is_fresh() && window.next > owed.count {
+    if window.next > owed.count {
         sums.never_sent += seen_in(window, gaps, owed.count, window.next);
     }
     for (a, b) in [(owed.open.to.min(from), from), (to, owed.end.from.max(to))] {
