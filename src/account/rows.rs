@@ -357,7 +357,7 @@ pub(super) fn running_percentile(total: &tally::Tally, interval: &Interval, perc
             *sum += u64::from(*n);
         }
     }
-    percentile_of(settled.into_iter().enumerate().filter(|(_, n)| *n > 0), count, percentile)
+    percentile_of(settled.into_iter().enumerate(), count, percentile)
 }
 
 #[cfg(test)]

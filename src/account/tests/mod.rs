@@ -7,3 +7,4 @@ mod merging;
 mod oracle;
 mod planned_faults;
 pub(crate) mod random;
+mod rows;
