@@ -338,6 +338,18 @@ mod tests {
     }
 
     #[test]
+    fn one_receiver_is_one_point_and_two_are_two() {
+        for audience in [0, 1, 2, 8, 100] {
+            for times in [&[7][..], &[7, 30]] {
+                let mut in_flight = InFlight::new(1, 0);
+                reaches(&mut in_flight, (P, 0), audience, times);
+                let due: Vec<_> = (1..).zip(times).map(|(n, at)| (n, us(*at))).collect();
+                assert_eq!(curve_of(&in_flight.finish(), 0), due, "of {audience}");
+            }
+        }
+    }
+
+    #[test]
     fn who_joins_after_the_first_receipt_comes_after_the_last_mark() {
         let times: Vec<u64> = (0..12).map(|n| 10 + n * n).collect();
         let mut in_flight = InFlight::new(1, 0);
