@@ -128,6 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_is_asked_only_of_those_that_are_kept() {
+        let mut sightings = Sightings::default();
+        (1..=8).for_each(|at| sightings.note(Instant::from_nanos(at), None, None, || format!("at {at}")));
+        sightings.note(Instant::from_nanos(9), None, None, || unreachable!("there are eight before it"));
+        sightings.note(Instant::from_nanos(0), None, None, || "at 0".into());
+        assert_eq!(sightings.as_slice(), (0..8).map(sighting).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_turns_out_to_be_nothing_is_dropped() {
+        let mut sightings = Sightings::default();
+        (0..6).for_each(|at| sightings.note(Instant::from_nanos(at), None, None, || format!("at {at}")));
+        sightings.retain(|sighting| sighting.at.as_nanos() % 3 != 0);
+        assert_eq!(sightings.as_slice(), [1, 2, 4, 5].map(sighting));
+    }
+
+    #[test]
     fn foreign_bytes_cannot_write_on_the_terminal() {
         assert_eq!(shown(b"a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(shown(&[0xff, b'x']), "\u{fffd}x");

@@ -142,6 +142,8 @@ impl Ledger {
         let opened = self.lives.lives[slot].opened;
         if self.lives.leave(slot, at) {
             self.somebody_left = true;
+            // Its outstanding copies are waited for no longer: how many are must be found anew.
+            self.walked.set(None);
         }
         self.seats[slot].leave();
         if let Some(feed) = &mut self.feed {

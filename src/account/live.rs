@@ -63,8 +63,8 @@ impl Buckets {
         let mut below = 0;
         let mut from = 0;
         for (bound, at_most) in BOUNDS_NS.into_iter().zip(&mut buckets.at_most) {
-            let of_bound = tally::bucket_of(bound);
-            let to = if tally::value_of(of_bound + 1) - 1 <= bound { of_bound + 1 } else { of_bound };
+            // No bound is the last value of its bucket: whatever shares the bucket with it may lie above it.
+            let to = tally::bucket_of(bound);
             below += tally.count_of(from..to);
             below += running.map_or(0, |counts| counts[from..to].iter().copied().map(u64::from).sum());
             *at_most = below;
@@ -180,6 +180,27 @@ mod tests {
                 prop_assert!(surely <= at_most && at_most <= exactly, "{bound}: {surely} {at_most} {exactly}");
             }
         }
+    }
+
+    #[test]
+    fn what_shares_a_bucket_with_a_bound_counts_above_it() {
+        for (place, bound) in BOUNDS_NS.into_iter().enumerate() {
+            let bucket = tally::bucket_of(bound);
+            assert_eq!(bucket, tally::bucket_of(bound + 1), "{bound} is not the last of its bucket");
+            let mut tally = Tally::default();
+            [tally::value_of(bucket) - 1, bound, bound + 1].into_iter().for_each(|ns| tally.record(ns));
+            let buckets = Buckets::of(&tally, None);
+            assert_eq!((buckets.at_most[place], buckets.count), (1, 3), "only the first is known not to lie above {bound}");
+        }
+    }
+
+    #[test]
+    fn counts_not_poured_yet_weigh_as_often_as_they_are() {
+        let mut counts = vec![0_u32; tally::BUCKETS];
+        (counts[tally::bucket_of(2_000_000)], counts[tally::bucket_of(1_000_000_000)]) = (3, 1);
+        let buckets = Buckets::of(&Tally::default(), Some(&counts));
+        assert_eq!((buckets.count, buckets.at_most[4], buckets.at_most[12], buckets.at_most[13]), (4, 3, 3, 4));
+        assert!((buckets.sum_seconds - 1.006).abs() < 0.002, "{}", buckets.sum_seconds);
     }
 
     fn values() -> impl Strategy<Value = Vec<u64>> {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sketch::Sketch;
 use super::tally::{self, percentile_of};
 use crate::base::{Instant, Span};
 
@@ -10,8 +11,8 @@ use crate::base::{Instant, Span};
 pub const MOST_ROWS: usize = 1_200;
 
 /// Bytes of rows kept by a shard before they are folded in pairs: a second in which very many copies came with very different
-/// delays takes some twenty kilobytes, and a soak may not grow by a megabyte a minute for its first twenty.
-const ROOM: usize = 1 << 20;
+/// delays takes some five kilobytes when it is over, and a soak may not grow by half a megabyte a minute for its first twenty.
+const ROOM: usize = 1 << 19;
 
 /// Rows that are kept however large they are.
 const LEAST_ROWS: usize = 64;
@@ -63,107 +64,15 @@ pub struct Row {
     pub loop_lag_max: Option<Span>,
 }
 
-/// A small sparse histogram with two significant digits (256 sub-buckets an octave pair, as HdrHistogram lays them out):
-/// precise enough for a line in a chart, small enough to be kept for every second.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sketch {
-    /// (bucket, count), buckets ascending.
-    counts: Vec<(u16, u32)>,
-    count: u64,
-    /// Exact.
-    max: u64,
-}
-
-const fn coarse(ns: u64) -> usize {
-    let octave = 56 - (ns | 255).leading_zeros() as usize;
-    (octave << 7) + (ns >> octave) as usize
-}
-
-const fn coarse_value(index: usize) -> u64 {
-    if index < 256 {
-        index as u64
-    } else {
-        let octave = (index >> 7) - 1;
-        (((index & 127) + 128) as u64) << octave
-    }
-}
-
-impl Sketch {
-    /// Adds fine buckets (of a [`super::tally::Tally`]'s layout, ascending) and the exact maximum among them.
-    pub(super) fn absorb(&mut self, fine: impl Iterator<Item = (usize, u32)>, max: u64) {
-        let mut added: Vec<(u16, u32)> = Vec::new();
-        for (bucket, n) in fine {
-            #[expect(clippy::cast_possible_truncation, reason = "fewer than 65,536 buckets")]
-            let bucket = coarse(tally::value_of(bucket)) as u16;
-            match added.last_mut().filter(|last| last.0 == bucket) {
-                Some(last) => last.1 = last.1.saturating_add(n),
-                None => added.push((bucket, n)),
-            }
-        }
-        self.join(&added);
-        self.max = self.max.max(max);
-    }
-
-    /// Adds one value.
-    pub(super) fn absorb_one(&mut self, ns: u64) {
-        self.absorb(std::iter::once((tally::bucket_of(ns.clamp(1, tally::HIGHEST_NS)), 1)), ns);
-    }
-
-    fn join(&mut self, added: &[(u16, u32)]) {
-        self.count += added.iter().map(|(_, n)| u64::from(*n)).sum::<u64>();
-        if self.counts.is_empty() {
-            self.counts = added.to_vec();
-            return;
-        }
-        for &(bucket, n) in added {
-            match self.counts.binary_search_by_key(&bucket, |entry| entry.0) {
-                Ok(i) => self.counts[i].1 = self.counts[i].1.saturating_add(n),
-                Err(i) => self.counts.insert(i, (bucket, n)),
-            }
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.join(&other.counts);
-        self.max = self.max.max(other.max);
-    }
-
-    /// Samples.
-    #[must_use]
-    pub const fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The longest, exactly; `None` without samples.
-    #[must_use]
-    pub fn max(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.max)
-    }
-
-    /// The value at a percentile within one per cent; never above the maximum.
-    #[must_use]
-    pub fn percentile(&self, percentile: f64) -> Option<u64> {
-        let mut below = 0;
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
-        let rank = ((percentile.clamp(0.0, 100.0) / 100.0 * self.count as f64).ceil() as u64).max(1);
-        let found = self.counts.iter().find(|(_, n)| {
-            below += u64::from(*n);
-            below >= rank
-        });
-        found.map(|(bucket, _)| (coarse_value(usize::from(*bucket) + 1) - 1).min(self.max))
-    }
-
-    /// The buckets as (representative value in ns, count), ascending: for interval logs.
-    pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.counts.iter().map(|(bucket, n)| (coarse_value(usize::from(*bucket)), u64::from(*n)))
-    }
-}
-
 impl Row {
     /// What it takes in memory.
     fn bytes(&self) -> usize {
         let sketches = [&self.delivery, &self.transit, &self.pong, &self.beat];
-        size_of::<Self>() + sketches.iter().map(|sketch| sketch.counts.capacity() * size_of::<(u16, u32)>()).sum::<usize>()
+        size_of::<Self>() + sketches.iter().map(|sketch| sketch.bytes()).sum::<usize>()
+    }
+
+    fn pack(&mut self) {
+        [&mut self.delivery, &mut self.transit, &mut self.pong, &mut self.beat].into_iter().for_each(Sketch::pack);
     }
 
     /// The interval that a beat ended.
@@ -209,6 +118,9 @@ impl Rows {
         #[expect(clippy::cast_possible_truncation, reason = "below MOST_ROWS")]
         let place = place as usize;
         if place >= self.rows.len() {
+            // The newest may still be poured into; what is older is as good as over.
+            let over = self.rows.len().saturating_sub(1);
+            self.rows[..over].iter_mut().for_each(Row::pack);
             self.rows.resize_with(place + 1, Row::default);
             if self.rows.len() > LEAST_ROWS && self.rows.iter().map(Row::bytes).sum::<usize>() > ROOM {
                 self.fold();
@@ -229,6 +141,7 @@ impl Rows {
         while let Some(mut row) = old.next() {
             if let Some(second) = old.next() {
                 row.merge(&second);
+                row.pack();
             }
             self.rows.push(row);
         }
@@ -401,20 +314,6 @@ mod tests {
         b.merge(long);
         assert_eq!(a, b);
         assert_eq!(a.as_slice().iter().map(|r| r.beats).sum::<u64>(), 3);
-    }
-
-    #[test]
-    fn a_sketch_is_within_one_per_cent() {
-        let mut sketch = Sketch::default();
-        let values: Vec<u64> = (1..=1000).map(|n| n * 1_234).collect();
-        sketch.absorb(values.iter().map(|v| (tally::bucket_of(*v), 1)), 1_234_000);
-        for p in [1.0, 50.0, 99.0] {
-            let (got, want) = (sketch.percentile(p).expect("samples"), 1_234.0 * 10.0 * p);
-            #[expect(clippy::cast_precision_loss, reason = "a test")]
-            let off = (got as f64 - want).abs() / want;
-            assert!(off < 0.01, "p{p}: {got} for {want}");
-        }
-        assert_eq!((sketch.percentile(100.0), sketch.max(), sketch.count()), (Some(1_234_000), Some(1_234_000), 1000));
     }
 
     #[test]

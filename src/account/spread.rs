@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::firsts::Firsts;
 use crate::base::{Instant, PublisherId, Seed, Seq};
 
-/// Publications kept. Up to here the sample is everything; it takes a megabyte a shard and is soon full, so that a soak does not
-/// grow with the publications it sends.
+/// Publications kept. Up to here the sample is everything; half a megabyte a shard, taken when the run begins, so that a soak does
+/// not grow with the publications it sends.
 pub const SAMPLE: usize = 4_096;
 
 /// Marks a row keeps of its way to the last receiver: eighths of the shard's audience.
@@ -101,7 +101,43 @@ pub(super) struct InFlight {
     shard: u32,
     ranks: u64,
     firsts: Firsts,
-    done: BTreeMap<(u64, PublisherId, Seq), Spread>,
+    done: Sample,
+}
+
+/// What is over and has one of the lowest hashes so far.
+#[derive(Debug)]
+struct Sample {
+    places: BTreeMap<(u64, PublisherId, Seq), usize>,
+    /// As many as there are places; what lies beyond is filler.
+    rows: Box<[Spread]>,
+}
+
+impl Sample {
+    fn new() -> Self {
+        let filler = Spread::begin(PublisherId(0), Seq(0), Instant::EPOCH, Instant::EPOCH, 0, 0, 0);
+        Self { places: BTreeMap::new(), rows: vec![filler; SAMPLE].into_boxed_slice() }
+    }
+
+    fn get_mut(&mut self, key: &(u64, PublisherId, Seq)) -> Option<&mut Spread> {
+        self.places.get(key).map(|place| &mut self.rows[*place])
+    }
+
+    /// Takes a publication that is not in it, unless all that are have lower hashes.
+    fn insert(&mut self, spread: Spread) {
+        let place = if self.places.len() < SAMPLE {
+            self.places.len()
+        } else {
+            let Some(last) = self.places.last_entry().filter(|last| *last.key() > spread.key()) else { return };
+            last.remove()
+        };
+        self.rows[place] = spread;
+        let twice = self.places.insert(spread.key(), place);
+        debug_assert!(twice.is_none(), "a publication leaves the ring once");
+    }
+
+    fn into_rows(self) -> Vec<Spread> {
+        self.places.into_values().map(|place| self.rows[place]).collect()
+    }
 }
 
 impl InFlight {
@@ -109,7 +145,7 @@ impl InFlight {
         let depth = (RING / publishers.max(1) as usize).clamp(4, DEEPEST);
         let depth = 1 << depth.ilog2();
         let slots = vec![None; publishers as usize * depth as usize];
-        Self { slots, depth, shard, ranks: 0, firsts: Firsts::new(publishers), done: BTreeMap::new() }
+        Self { slots, depth, shard, ranks: 0, firsts: Firsts::new(publishers), done: Sample::new() }
     }
 
     /// A copy came to one more receiver; `audience` is asked when it is the first. Gives the publication's rank.
@@ -150,7 +186,7 @@ impl InFlight {
         let mut slot = Slot { spread, next_mark: Spread::threshold(spread.audience, 1), k: 1 };
         slot.spread.receivers = 1;
         if let Some(old) = self.slots[place].replace(slot) {
-            self.keep(old.spread);
+            self.done.insert(old.spread);
         }
         spread.rank
     }
@@ -170,23 +206,16 @@ impl InFlight {
             self.ranks += 1;
             self.firsts.note(spread.publisher, spread.seq, spread.rank);
         }
-        self.keep(spread);
+        self.done.insert(spread);
         spread.rank
-    }
-
-    fn keep(&mut self, spread: Spread) {
-        self.done.insert(spread.key(), spread);
-        if self.done.len() > SAMPLE {
-            self.done.pop_last();
-        }
     }
 
     /// Everything, in flight or over.
     pub(super) fn finish(mut self) -> Spreads {
         for slot in std::mem::take(&mut self.slots).into_iter().flatten() {
-            self.keep(slot.spread);
+            self.done.insert(slot.spread);
         }
-        Spreads { rows: self.done.into_values().collect(), firsts: BTreeMap::from([(self.shard, self.firsts)]) }
+        Spreads { rows: self.done.into_rows(), firsts: BTreeMap::from([(self.shard, self.firsts)]) }
     }
 }
 

@@ -8,6 +8,7 @@ mod seed;
 mod size;
 mod stamp;
 mod time;
+pub(crate) mod varint;
 
 pub use flaws::Flaws;
 pub use id::{ConnId, PublisherId, RunId, Seq};

@@ -51,7 +51,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         ],
         ..Draft::default()
     };
-    draft.excuse(evidence, asked.within, |standstill| if standstill.seconds > 0 { u64::MAX } else { 0 });
+    draft.excuse(evidence, asked.within, |_| u64::MAX);
     vec![draft.conclude(check, evidence)]
 }
 

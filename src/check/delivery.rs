@@ -142,7 +142,7 @@ fn hint(evidence: &Evidence<'_>, missing: u64) -> Option<String> {
         let all = if copies.deaf_clients == 1 { ", which got none at all" } else { "" };
         return Some(format!("All missing copies are client {only}'s{which}{all}: does the server's loop leave one out?"));
     }
-    if copies.deaf_clients > 0 && copies.deaf_clients == copies.missing_clients {
+    if copies.deaf_clients == copies.missing_clients {
         return Some(format!("{} got nothing at all; the others got everything.", several(copies.deaf_clients, "client", "clients")));
     }
     let unseen = account.spread.reached().map_or(0, |reached| sent.saturating_sub(reached));

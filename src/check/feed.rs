@@ -76,9 +76,8 @@ pub(super) const NOBODY_TO_COMPARE: &str =
 /// What the pattern of a feed's missing copies looks like; `None` for the general hints.
 pub(super) fn missing(evidence: &Evidence<'_>) -> Option<String> {
     let copies = &evidence.account.copies;
-    let broadcasts = evidence.account.feed.broadcasts;
     let clients = copies.owed_clients;
-    if broadcasts > 0 && clients > 2 && copies.missing >= copies.owed / clients * (clients - 1) {
+    if clients > 2 && copies.missing >= copies.owed / clients * (clients - 1) {
         let what = "Each broadcast reached about one client only: are these answers to single clients rather than broadcasts? If so, say";
         return Some(format!("{what} by `match` what a broadcast is, or `ignore` the rest."));
     }

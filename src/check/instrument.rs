@@ -29,7 +29,7 @@ pub(super) fn unfit(plan: &Plan, account: &Account) -> Vec<String> {
     let sums = &account.publications;
     let mut reasons = Vec::new();
     #[expect(clippy::cast_precision_loss, reason = "a share")]
-    if sums.sent > 0 && sums.late_sends as f64 > limits.max_late_share * sums.sent as f64 {
+    if sums.late_sends as f64 > limits.max_late_share * sums.sent as f64 {
         reasons.push(format!(
             "{} of {} publications ({}) were sent more than {} late: use more threads, fewer publications or another machine.",
             count(sums.late_sends),

@@ -44,7 +44,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn hint(evidence: &Evidence<'_>, violations: u64) -> Option<String> {
     let copies = &evidence.account.copies;
-    let only = |flaw: &str| violations > 0 && copies.flaws.get(flaw) == Some(&violations) && copies.flaws.len() == 1;
+    let only = |flaw: &str| copies.flaws.get(flaw) == Some(&violations) && copies.flaws.len() == 1;
     if only("opcode") {
         return Some(if copies.text_became_binary == violations {
             "Text became binary: the server forwards the received buffer instead of the text (in Node `ws`: send with `{ binary: isBinary }`).".into()

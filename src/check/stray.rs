@@ -20,7 +20,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
     }
     let account = evidence.account;
     let copies = &account.copies;
-    let kinds: Vec<_> = copies.stray.iter().filter(|(kind, n)| **kind != StrayKind::Unreadable && **n > 0).collect();
+    let kinds: Vec<_> = copies.stray.iter().filter(|(kind, _)| **kind != StrayKind::Unreadable).collect();
     let violations: u64 = kinds.iter().map(|(_, n)| **n).sum();
     let pongs = [&account.application, &account.protocol].map(|p| p.on_time + p.late + p.again + p.unsolicited).iter().sum::<u64>();
     let messages = copies.received - copies.stray_copies + violations + account.pulse.beats + pongs + account.connections.greetings;

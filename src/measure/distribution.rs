@@ -81,10 +81,9 @@ struct Point {
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let hdr_base64 = self.to_base64().ok_or_else(|| S::Error::custom("the histogram cannot be written down"))?;
-        let some = self.count() > 0;
         AsJson {
             count: self.count(),
-            min_ns: if some { self.histogram.min() } else { 0 },
+            min_ns: self.histogram.min(),
             mean_ns: self.histogram.mean(),
             stdev_ns: self.histogram.stdev(),
             max_ns: self.histogram.max(),

@@ -1,5 +1,7 @@
 //! However connections are dealt to shards, and in whatever order these are merged, the account is the same.
 
+mod numbers;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -127,6 +127,7 @@ mod tests {
         assert_eq!((0..5).map(|c| plan.room_name(ConnId(c))).collect::<Vec<_>>(), ["1", "2", "3", "1", "2"]);
         assert_eq!((0..4).map(|p| plan.audience_of(PublisherId(p))).collect::<Vec<_>>(), [4, 3, 3, 4]);
         assert!(plan.is_owed(PublisherId(0), ConnId(3)) && !plan.is_owed(PublisherId(0), ConnId(4)));
+        assert_eq!(plan.division.rooms(), 3);
         // Ten publications in turn: three each of publishers 0 and 1, two each of the others.
         assert_eq!(plan.budget().steady.copies, 3 * 4 + 3 * 3 + 2 * 3 + 2 * 4);
     }
@@ -134,6 +135,7 @@ mod tests {
     #[test]
     fn a_few_rooms_are_large() {
         let plan = plan("rooms = { count = 20, by = \"zipf\", skew = 1.2 }\n[clients]\ncount = 5000\n");
+        assert_eq!(plan.division.rooms(), 20);
         let sizes: Vec<_> = (0..20).map(|r| plan.division.receivers(r)).collect();
         assert_eq!(sizes.iter().sum::<u32>(), 5000);
         assert!(sizes[0] > 3 * sizes[4] && sizes[4] > sizes[19], "{sizes:?}");
@@ -143,7 +145,7 @@ mod tests {
     fn rooms_from_a_column() {
         let plan = plan("rooms = { column = \"place\" }\n[feeder]\nfile = \"f.csv\"\n[clients]\ncount = 6\n");
         assert_eq!((0..6).map(|c| plan.room_name(ConnId(c))).collect::<Vec<_>>(), ["hall", "attic", "hall", "hall", "attic", "hall"]);
-        assert_eq!(plan.division.receivers(0), 4);
+        assert_eq!((plan.division.rooms(), plan.division.receivers(0)), (2, 4));
     }
 
     #[test]

@@ -277,4 +277,41 @@ mod tests {
         }
         assert!(gone.len() >= 27, "all but the publishers and who is away just then");
     }
+
+    #[test]
+    fn churn_goes_round_its_clients_and_passes_over_who_is_away() {
+        let churn = |more: &str| {
+            let plan = plan(
+                &format!(
+                    "[[disrupt]]\nverb = \"churn\"\nat = \"2s\"\nrate = \"1/s\"\nfor = \"1s\"\ngroup = \"others\"\n{more}[checks.recovery]\nwithin = \"1s\"\n"
+                ),
+                1,
+            );
+            let one = |s: &Strike| if let [conn] = s.conns[..] { (s.at.as_nanos() / 1_000_000_000, conn.0) } else { panic!("{s:?}") };
+            plan.strikes.as_slice().iter().filter(|s| s.disruption == 0).map(one).collect::<Vec<_>>()
+        };
+        let turns = churn("");
+        assert_eq!(turns.iter().map(|(at, _)| *at).collect::<Vec<_>>(), (3..=19).collect::<Vec<_>>());
+        let round: Vec<_> = turns.iter().map(|(_, conn)| *conn).collect();
+        assert!(round[10..] == round[..round.len() - 10], "each again after all others: {round:?}");
+        assert_eq!(round[..10].iter().copied().collect::<std::collections::BTreeSet<_>>(), (20..30).collect());
+        let offline =
+            "[[disrupt]]\nverb = \"offline\"\nat = \"1s\"\nfor = \"4s\"\ngroup = \"others\"\nindices = [0, 1, 2, 3, 4, 5, 6, 7]\n";
+        let while_away: Vec<_> = churn(offline).iter().take(4).map(|(at, conn)| (*at, *conn >= 28)).collect();
+        assert_eq!(while_away, [(3, true), (4, true), (5, true), (6, true)]);
+    }
+
+    #[test]
+    fn bystanders_are_looked_at_from_a_strike_until_nothing_of_it_is_left() {
+        let stretches = |text: &str| {
+            let seconds = |span: Span| span.as_nanos() / 1_000_000_000;
+            plan(text, 1).strikes.stretches().into_iter().map(|(from, to)| (seconds(from), seconds(to))).collect::<Vec<_>>()
+        };
+        let kill = |at: u32| format!("[[disrupt]]\nverb = \"kill\"\nat = \"{at}s\"\n");
+        let offline = "[[disrupt]]\nverb = \"offline\"\nat = \"2s\"\nfor = \"5s\"\n[checks.recovery]\nwithin = \"1s\"\n";
+        assert_eq!(stretches(&(kill(2) + &kill(10))), [(3, 4), (11, 12)], "a strike that is over at once is felt for a second");
+        assert_eq!(stretches(&(kill(3) + &kill(10) + offline)), [(3, 8), (11, 12)], "what falls into another is part of it");
+        assert_eq!(stretches(&(kill(6) + &kill(10) + offline)), [(3, 8), (11, 12)]);
+        assert_eq!(stretches(""), []);
+    }
 }

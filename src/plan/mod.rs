@@ -202,9 +202,6 @@ impl Plan {
     /// Copies owed for `n` consecutive publications from publication `from` on: they go round the publishers.
     pub(crate) fn copies_owed(&self, from: u64, n: u64) -> u64 {
         let publishers = u64::from(self.publishers);
-        if publishers == 0 || n == 0 {
-            return 0;
-        }
         let upto = |p: u64, end: u64| (end + publishers - 1 - p) / publishers;
         (0..self.publishers)
             .map(|p| (upto(u64::from(p), from + n) - upto(u64::from(p), from)).saturating_mul(self.audience_of(PublisherId(p))))
@@ -341,5 +338,17 @@ pub(crate) mod tests {
             }
         }
         assert_eq!(plan("[clients]\ncount = 2\n").copies_owed(0, 5), 0);
+    }
+
+    #[test]
+    fn publishers_of_rooms_of_different_sizes_are_owed_for_in_their_turn() {
+        let plan = plan("rooms = 3\n[clients]\ncount = 10\n[publish]\npublishers = 4\npace = \"1/s\"\n");
+        let audiences = [4, 3, 3, 4];
+        for from in 0..9 {
+            for n in 0..9 {
+                let by_hand: u64 = audiences.iter().cycle().skip(from).take(n).sum();
+                assert_eq!(plan.copies_owed(from as u64, n as u64), by_hand, "{n} from {from}");
+            }
+        }
     }
 }

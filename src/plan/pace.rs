@@ -211,6 +211,10 @@ mod tests {
         let ramp = all(&Pace::Ramp { from: per_second(1), to: per_second(3) }, 0, 2000);
         assert_eq!(ramp.len(), 4, "the mean of 1/s and 3/s over 2s");
         assert!(ramp.windows(3).all(|w| w[2] - w[1] < w[1] - w[0]), "ever closer together: {ramp:?}");
+        // Due after t seconds: t + t²/2 on the way up, 3t - t²/2 on the way down.
+        let in_ms = |list: &[u64]| list.iter().map(|n| n / 1_000_000).collect::<Vec<_>>();
+        assert_eq!(in_ms(&ramp), [0, 732, 1236, 1645]);
+        assert_eq!(in_ms(&all(&Pace::Ramp { from: per_second(3), to: per_second(1) }, 0, 2000)), [0, 354, 763, 1267]);
     }
 
     #[test]

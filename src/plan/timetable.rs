@@ -119,6 +119,21 @@ mod tests {
         assert_eq!(table.iter().last().map(|p| p.n), Some(399_999));
     }
 
+    #[test]
+    fn a_publication_due_when_the_steady_state_begins_belongs_to_it() {
+        for (pace, early) in [
+            ("{ rate = \"2/s\" }", 2),
+            // Due after t seconds: t + t².
+            ("{ ramp = { from = \"1/s\", to = \"9/s\" } }", 2),
+            ("{ burst = 3, every = \"500ms\" }", 6),
+            ("{ steps = [{ rate = \"4/s\", for = \"500ms\" }, { rate = \"2/s\", for = \"1s\" }] }", 3),
+        ] {
+            let table = timetable(pace, 1);
+            assert_eq!(table.iter().find(|p| p.n == early).map(|p| p.after), Some(Span::from_secs(1)), "{pace}");
+            assert_eq!(table.warm_up_len(), early, "{pace}");
+        }
+    }
+
     proptest! {
         #[test]
         fn shares_are_a_partition(of in 1_u32..6, publishers in 1_u32..10, pace in prop::sample::select(vec![

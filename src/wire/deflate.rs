@@ -390,4 +390,27 @@ mod tests {
         assert_eq!(Inflater::strict(15, true).message(&packed, 1 << 20).as_deref(), Ok(far.as_slice()));
         assert!(matches!(Inflater::strict(9, true).message(&packed, 1 << 20), Err(BadStream::Data(_))), "2,000 octets back, 512 agreed");
     }
+
+    #[test]
+    fn a_message_of_any_length_grows_out_of_few_octets() {
+        for (bits, fresh) in [(15, true), (15, false), (9, false)] {
+            let (mut there, mut back) = (Deflater::new(bits, fresh), Inflater::new(bits, fresh));
+            for len in (0..3_000).step_by(37).chain([65_536, 300_000]) {
+                let message = vec![b'a'; len];
+                let packed = there.message(&message).expect("it deflates");
+                assert_eq!(back.message(&packed, len), Ok(message), "{len} octets, {} of them compressed", packed.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_is_of_each_message_and_not_of_what_is_remembered() {
+        for mut inflater in [Inflater::new(15, false), Inflater::strict(15, false)] {
+            let mut deflater = Deflater::new(15, false);
+            for _ in 0..3 {
+                let packed = deflater.message(&[b'a'; 1_000]).expect("it deflates");
+                assert_eq!(inflater.message(&packed, 1_000).map(|out| out.len()), Ok(1_000));
+            }
+        }
+    }
 }

@@ -241,6 +241,68 @@ mod tests {
         assert!(StrictInflater::new(15, false).message(&[0xf2, 0x00, 0x11, 0x00, 0x00], 100).is_err());
     }
 
+    /// A message of bits: numbers least bit first, codes as they are read (RFC 1951 3.1.1); the flush of RFC 7692 7.2.1 behind them.
+    fn packed(bits: &str) -> Vec<u8> {
+        let bits: Vec<u8> = bits.bytes().filter(|b| *b != b' ').chain(*b"000").map(|b| b - b'0').collect();
+        bits.chunks(8).map(|octet| octet.iter().rev().fold(0, |all, bit| all << 1 | bit)).collect()
+    }
+
+    /// A number of so many bits, least first.
+    fn number(value: usize, bits: u32) -> String {
+        (0..bits).map(|n| if value >> n & 1 == 1 { '1' } else { '0' }).collect()
+    }
+
+    /// Both inflaters, the fast one first.
+    fn both(octets: &[u8]) -> [Result<Vec<u8>, BadStream>; 2] {
+        [super::super::deflate::Inflater::new(15, true).message(octets, 1_000), StrictInflater::new(15, true).message(octets, 1_000)]
+    }
+
+    #[test]
+    fn every_octet_has_its_fixed_code() {
+        let literal = |s: usize| if s < 144 { format!("{:08b}", 0x30 + s) } else { format!("{:09b}", 0x190 + s - 144) };
+        let literals: String = (0..256).map(literal).collect();
+        // Length 258 is symbol 285, of eight bits; then distance 1, and the end.
+        let octets = packed(&format!("0 10 {literals} 11000101 00000 0000000"));
+        let expected: Vec<u8> = (0..=255).chain([255; 258]).collect();
+        assert_eq!(both(&octets), [Ok(expected.clone()), Ok(expected)], "RFC 1951 3.2.6");
+    }
+
+    #[test]
+    fn a_reference_may_go_back_as_far_as_the_window_and_no_further() {
+        let history: Vec<u8> = (0..520_u16).map(|n| n.to_le_bytes()[0]).collect();
+        for (distance, code, extra) in [(512, "10001", number(127, 7)), (513, "10010", number(0, 8))] {
+            let far = packed(&format!("0 10 0000001 {code} {extra} 0000000"));
+            for bits in [9, 10] {
+                let mut inflater = StrictInflater::new(bits, false);
+                let stored = [&[0, 8, 2, 0xf7, 0xfd][..], &history, &[0]].concat();
+                assert_eq!(inflater.message(&stored, 1_000).as_ref(), Ok(&history));
+                let copied = history[history.len() - distance..][..3].to_vec();
+                let refused = BadStream::Data(format!("a reference {distance} octets back, beyond the window of 512"));
+                assert_eq!(
+                    inflater.message(&far, 1_000),
+                    if distance <= 1 << bits { Ok(copied) } else { Err(refused) },
+                    "{distance}, {bits} bits"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_has_as_many_code_lengths_as_it_says() {
+        // 257 literal codes and one distance code; lengths are told in two symbols: 0 is a length of one bit, 1 so many zeros (11 and
+        // a number of seven bits).
+        let lengths: String = CODE_ORDER[..18].iter().map(|s| number(usize::from(matches!(s, 1 | 18)), 3)).collect();
+        let begin = format!("0 01 {} {} {} {lengths}", number(0, 5), number(0, 5), number(14, 4));
+        let zeros = |n: usize| format!("1{}", number(n - 11, 7));
+        let nothing_but_the_end = format!("{} {} 0", zeros(138), zeros(118));
+        let good = packed(&format!("{begin} {nothing_but_the_end} 0 0"));
+        assert_eq!(both(&good), [Ok(Vec::new()), Ok(Vec::new())]);
+        let too_many = packed(&format!("{begin} {nothing_but_the_end} {} 0", zeros(11)));
+        let [fast, strict] = both(&too_many);
+        assert!(fast.is_err(), "{fast:?}");
+        assert_eq!(strict, Err(bad("more code lengths than codes")));
+    }
+
     proptest! {
         #[test]
         fn what_zlib_packs_it_unpacks(messages in prop::collection::vec(prop::collection::vec(0_u8..9, 0..2000), 1..5), bits in 9_u8..=15, fresh: bool) {

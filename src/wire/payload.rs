@@ -252,6 +252,17 @@ mod tests {
         assert!(flaws(&wrapped, true, true).is_some_and(|f| f.has(Flaws::BYTES)));
     }
 
+    #[test]
+    fn stretches_of_a_long_payload_that_changed_places_are_an_alteration() {
+        let good = written(3 * 4096, true);
+        let mut swapped = good.clone();
+        let (first, second) = swapped[STAMP_LEN..].split_at_mut(4096);
+        first.swap_with_slice(&mut second[..4096]);
+        assert_eq!(flaws(&swapped, true, true), Some(Flaws::BYTES));
+        assert_eq!(intact(&mut Memo::default(), &swapped, true, RUN), None);
+        assert_eq!(intact(&mut Memo::default(), &good, true, RUN), Some(&stamp(3 * 4096)));
+    }
+
     fn found(message: &[u8]) -> Vec<Option<Flaws>> {
         let mut all = Vec::new();
         find(&mut Memo::default(), message, true, RUN, |found| {

@@ -151,6 +151,14 @@ fn of_two_reasons_to_stop_the_least_stays_whichever_comes_first() {
 }
 
 #[test]
+fn an_account_of_nothing_seen_says_how_many_were_planned() {
+    let mut account = Account::empty(&plan());
+    assert_eq!(account.connections.planned, 3);
+    account.merge(Account::empty(&plan()));
+    assert_eq!(account.connections.planned, 3, "no shard plans more than the run");
+}
+
+#[test]
 fn books_that_do_not_balance_say_so() {
     let balanced = Account::empty(&plan());
     assert!(balanced.books_balance());

@@ -1,6 +1,10 @@
 //! The books against what is known to be true.
 
+mod audiences;
 mod cases;
+mod connections;
+mod disrupted;
+mod drain;
 mod feed;
 mod ledger;
 mod merging;
@@ -8,3 +12,5 @@ mod oracle;
 mod planned_faults;
 pub(crate) mod random;
 mod rows;
+mod settling;
+mod timeline;

@@ -12,7 +12,7 @@ use crate::scenario::model::{
 
 /// Clients 1 and 2 of so many are cut off two seconds after publishing begins (at 2,100 ms) for half a second, and may take a second
 /// to come back.
-fn offline(clients: u32) -> Scenario {
+pub(super) fn offline(clients: u32) -> Scenario {
     let mut scenario = scenario(clients, 1);
     let back_off = BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 };
     scenario.disrupt = vec![Disruption {
@@ -25,7 +25,7 @@ fn offline(clients: u32) -> Scenario {
     scenario
 }
 
-trait Strikes {
+pub(super) trait Strikes {
     fn begins(clients: u32) -> Self;
     fn begins_with(scenario: Scenario) -> Self;
     fn is_struck(&mut self, client: u32, at: u64) -> &mut Self;
@@ -160,7 +160,7 @@ fn what_the_plan_contests_may_be_up_to_half() {
 }
 
 /// The first disruption of [`offline`], with another verb.
-fn with_verb(clients: u32, verb: Verb) -> Scenario {
+pub(super) fn with_verb(clients: u32, verb: Verb) -> Scenario {
     let mut scenario = offline(clients);
     scenario.disrupt[0].verb = verb;
     scenario.checks.disruption = Default::default();
@@ -228,6 +228,15 @@ fn a_silent_client_that_could_not_see_more_does_not_count() {
     nobody.events.retain(|event| !matches!(event, Event::Disrupted { .. } | Event::Leaving { .. }));
     nobody.closes(6_000, 6_100);
     assert_eq!(one(&nobody, "dead_peer").note, "No evidence: no client was there to fall silent.");
+}
+
+#[test]
+fn a_silent_client_that_still_had_time_when_the_run_was_cut_short_does_not_count() {
+    let mut history = silent(None);
+    history.is_lost(1, 2_600, ClosedBy::Network, None);
+    history.tell(Event::Interrupted { at: ms(2_800), detail: "Ctrl-C" }).closes(2_800, 2_800);
+    let finding = one(&history, "dead_peer");
+    assert_eq!((finding.outcome, finding.violations, finding.population), (Outcome::Inconclusive, 0, 1));
 }
 
 /// Twenty clients, of which two read slowly from 2,100 to 4,100 ms. The others get everything `calm` ms after it was planned, and within

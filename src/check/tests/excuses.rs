@@ -1,14 +1,19 @@
 //! What the instrument takes upon itself: how much of what was late a standstill of its own explains, and what it never explains.
 
-use super::words::told_of;
-use super::{with_heartbeat, with_pong};
+use std::sync::Arc;
+
+use super::disruptions::{Strikes, silent};
+use super::words::{told, told_of};
+use super::{one, with_heartbeat, with_pong};
 use crate::account::history::{History, feeding, over_http, scenario};
 use crate::account::{Account, Stretch};
 use crate::base::Span;
 use crate::check::evidence::Evidence;
 use crate::check::{Finding, Outcome, judge};
+use crate::event::{ClosedBy, ConnectFailure};
+use crate::plan::Plan;
 use crate::scenario::Scenario;
-use crate::scenario::model::{IsolationCheck, LatencyLimit, Metric};
+use crate::scenario::model::{ConnectCheck, IsolationCheck, LatencyLimit, Metric};
 
 /// The finding of `check` on the altered books of a run of four clients in which the instrument stood still for 150 ms once.
 fn stalled(scenario: Scenario, check: &str, alter: impl FnOnce(&mut Account)) -> Finding {
@@ -59,6 +64,16 @@ fn a_standstill_explains_as_many_as_it_can_and_not_one_more() {
     };
     assert_eq!((beats(12, 0), beats(13, 0)), (Outcome::Inconclusive, Outcome::Fail), "three for each of four clients");
     assert_eq!(beats(1, 1), Outcome::Fail, "who never saw a beat did not miss it by a moment");
+    let quarters = |late| {
+        let mut scenario = with_heartbeat(scenario(4, 1));
+        scenario.checks.heartbeat.as_mut().expect("asked").every = Span::from_millis(250);
+        let alter = |account: &mut Account| {
+            account.pulse = Default::default();
+            (account.pulse.beats, account.pulse.in_time, account.pulse.late) = (99, 99, late);
+        };
+        stalled(scenario, "heartbeat", alter).outcome
+    };
+    assert_eq!((quarters(48), quarters(49)), (Outcome::Inconclusive, Outcome::Fail), "three for each of four periods of four clients");
     let pongs = |late| {
         let alter = |account: &mut Account| (account.protocol.on_time, account.protocol.late) = (99, late);
         let mut scenario = with_pong(scenario(4, 1));
@@ -156,4 +171,99 @@ fn no_answer_is_explained_by_a_standstill_and_a_refusal_is_not() {
     assert_eq!(answered(&[(200, 20), (0, 5)], 150), Outcome::Inconclusive);
     assert_eq!(answered(&[(200, 20), (0, 5)], 151), Outcome::Fail, "it did not stand still for so long");
     assert_eq!(answered(&[(200, 20), (0, 4), (500, 1)], 150), Outcome::Fail);
+}
+
+#[test]
+fn a_latency_of_copies_is_explained_by_the_copies_of_those_seconds() {
+    let limited = |mut scenario: Scenario, metric, samples: u64| {
+        scenario.checks.latency = vec![LatencyLimit { metric, percentile: 99.0, at_most: Span::from_millis(100) }];
+        let alter = |account: &mut Account| {
+            for _ in 0..samples {
+                account.delivery.record(200_000_000);
+                account.transit.record(200_000_000);
+                account.feed.spread.record(200_000_000);
+            }
+        };
+        stalled(scenario, "latency", alter).outcome
+    };
+    // Of the ticks from 1 s to 3.4 s, four clients had fifteen in the second of the standstill and in the one after it.
+    let spread = |samples| limited(feeding(4, false), Metric::Spread, samples);
+    assert_eq!((spread(60), spread(61)), (Outcome::Inconclusive, Outcome::Fail));
+    for metric in [Metric::Delivery, Metric::Transit] {
+        assert_eq!(limited(scenario(4, 1), metric, 4), Outcome::Fail, "{metric:?}: all copies had come long before");
+    }
+}
+
+/// The same history, of an instrument that may be a second late before it counts as unfit.
+fn patient(mut history: History) -> History {
+    let mut scenario = (*history.plan.scenario).clone();
+    scenario.checks.instrument.max_loop_lag = Span::from_secs(1);
+    history.plan = Arc::new(Plan { scenario: Arc::new(scenario), ..(*history.plan).clone() });
+    history
+}
+
+#[test]
+fn a_standstill_as_long_as_the_limit_explains_who_came_or_went_late() {
+    let slow_to_open = |within| {
+        let mut scenario = scenario(4, 1);
+        scenario.checks.connect = Some(ConnectCheck { min_share: 1.0, within: Some(Span::from_millis(within)) });
+        stalled(scenario, "connect", |account| account.connections.handshakes.record(200_000_000))
+    };
+    let slow_to_notice = |lag| {
+        let mut history = patient(silent(None));
+        history.is_lost(1, 2_600, ClosedBy::Network, None).is_lost(2, 3_200, ClosedBy::Server, Some(1001));
+        history.lag(3_150, lag).closes(6_000, 6_100);
+        one(&history, "dead_peer")
+    };
+    let slow_to_return = |lag| {
+        let mut history = patient(History::begins(20));
+        history.is_cut_off(1, 2_100).joins(1, 4_000).lag(3_900, lag).closes(6_000, 6_100);
+        one(&history, "recovery")
+    };
+    for (ours, theirs, longest) in [
+        (slow_to_open(150), slow_to_open(151), "150ms"),
+        (slow_to_notice(1_000), slow_to_notice(999), "1s"),
+        (slow_to_return(1_000), slow_to_return(999), "1s"),
+    ] {
+        assert_eq!((ours.outcome, ours.violations, theirs.outcome), (Outcome::Inconclusive, 1, Outcome::Fail), "{}", ours.check);
+        let why = format!("The instrument itself stood still for up to {longest}, which may explain it: run it on a less busy machine.");
+        assert_eq!((ours.note, theirs.note), (why, String::new()), "{}", ours.check);
+    }
+}
+
+#[test]
+fn the_surest_excuse_is_the_one_that_is_told() {
+    let late = |by_us| {
+        told("delivery", |account| {
+            (account.copies.late, account.copies.late_by_us) = (4, by_us);
+            account.health.loop_lag.record(300_000_000);
+        })
+    };
+    assert!(late(4).note.starts_with("All late copies would have been in time had they been sent in time"), "{}", late(4).note);
+    assert!(late(3).note.starts_with("The instrument was unfit"), "{}", late(3).note);
+    assert_eq!((late(4).outcome, late(3).outcome), (Outcome::Inconclusive, Outcome::Inconclusive));
+}
+
+#[test]
+fn a_return_that_our_own_limits_made_late_is_not_held_against_the_server() {
+    let returns = |failed: &[ConnectFailure], others: &[u32]| {
+        let mut history = History::begins(20);
+        history.is_cut_off(1, 2_100);
+        failed.iter().for_each(|cause| {
+            history.fails_to_return(1, 2_600, *cause);
+        });
+        history.joins(1, 4_000);
+        others.iter().for_each(|client| {
+            history.is_cut_off(*client, 2_101);
+        });
+        history.closes(6_000, 6_100);
+        one(&history, "recovery")
+    };
+    let (ours, theirs) = (ConnectFailure::LocalLimit, ConnectFailure::Refused);
+    let late = returns(&[ours], &[]);
+    assert_eq!((late.outcome, late.violations), (Outcome::Inconclusive, 1));
+    assert!(late.note.starts_with("The attempts failed by this machine's own limits"), "{}", late.note);
+    assert_eq!(returns(&[theirs], &[]).outcome, Outcome::Fail);
+    assert_eq!(returns(&[ours, theirs], &[]).outcome, Outcome::Fail, "it was also turned away");
+    assert_eq!(returns(&[ours], &[2]).outcome, Outcome::Fail, "one failure does not explain two clients");
 }

@@ -9,6 +9,7 @@ mod feed;
 mod remarks;
 mod signals;
 mod verbatim;
+mod witnesses;
 mod words;
 
 use super::{CATALOGUE, Finding, Outcome, judge, verdict};

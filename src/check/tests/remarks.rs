@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::disruptions::{Strikes, is_reset_at_last, with_verb};
 use super::words::{told, told_of, words};
-use crate::account::history::{over_http, scenario};
-use crate::account::{Account, ShardCpu};
+use super::{one, with_heartbeat};
+use crate::account::history::{History, feeding, ms, over_http, scenario};
+use crate::account::{Account, ShardCpu, Tally};
 use crate::base::Span;
 use crate::check::Outcome;
-use crate::event::DropCause;
-use crate::scenario::model::{ConnectCheck, LatencyLimit, Metric};
+use crate::event::{ClosedBy, DropCause, Event};
+use crate::scenario::model::{ConnectCheck, FeedCheck, IsolationCheck, LatencyLimit, Metric, Verb};
 
 #[test]
 fn connect_names_the_one_cause_there_is() {
@@ -143,6 +145,38 @@ fn publish_explains_one_and_the_same_refusal() {
     assert_eq!(words(&answers(&[(200, 25)])), (25, "publications", "every one of 25 publications accepted (2xx)", "25 accepted"));
 }
 
+/// The median of intervals of so many milliseconds, as books that keep three digits give it.
+fn median_of(interval: u64) -> Span {
+    let mut intervals = Tally::default();
+    intervals.record(interval * 1_000_000);
+    Span::from_nanos(intervals.percentile(50.0).expect("a sample"))
+}
+
+#[test]
+fn feed_remarks_each_have_their_sign() {
+    let told = |every, beats: u64, early: u64, interval: u64| {
+        let mut scenario = feeding(4, false);
+        scenario.checks.feed = Some(FeedCheck { every, tolerance: Span::from_millis(20) });
+        let alter = |account: &mut Account| {
+            let cadence = &mut account.feed.cadence;
+            *cadence = Default::default();
+            (cadence.beats, cadence.early, cadence.in_time, cadence.missed) = (beats, early, beats - early, 1);
+            (0..10).for_each(|_| cadence.intervals.record(interval * 1_000_000));
+        };
+        told_of(scenario, "feed", alter).note
+    };
+    let every = Span::from_millis(100);
+    let (doubled, slow) = (told(every, 9, 4, 50), told(every, 9, 0, 130));
+    assert!(doubled.starts_with("Broadcasts come every 50") && doubled.contains("faster than promised"), "{doubled}");
+    assert!(slow.starts_with("Broadcasts come every 130") && slow.ends_with("the feed is slower than promised."), "{slow}");
+    assert_eq!(told(every, 9, 3, 50), "", "no more than a third are early");
+    assert_eq!(told(every, 9, 9, 90), "", "within the tolerance");
+    assert_eq!(told(every, 9, 0, 110), "", "likewise");
+    let tolerance = Span::from_millis(20);
+    assert_eq!(told(median_of(80) + tolerance, 9, 9, 80), "", "as early as a broadcast may be");
+    assert_eq!(told(median_of(120).abs_diff(tolerance), 9, 0, 120), "", "as late as a broadcast may be");
+}
+
 #[test]
 fn heartbeat_remarks_each_have_their_sign() {
     let beats = |n: u64, early: u64, every_ms: u64| {
@@ -153,11 +187,20 @@ fn heartbeat_remarks_each_have_their_sign() {
         })
     };
     assert!(beats(10, 0, 2_000).note.contains("2 × the promised period"), "{}", beats(10, 0, 2_000).note);
+    assert!(beats(10, 0, 1_950).note.contains("2 × the promised period"), "{}", beats(10, 0, 1_950).note);
     assert!(beats(10, 0, 3_000).note.contains("3 × the promised period"));
     assert!(beats(10, 0, 500).note.contains("2 times as often as promised"), "{}", beats(10, 0, 500).note);
     assert!(beats(10, 0, 333).note.contains("3 times as often as promised"), "{}", beats(10, 0, 333).note);
     assert!(beats(10, 0, 700).note.starts_with("Half of the intervals are"), "{}", beats(10, 0, 700).note);
+    assert!(beats(10, 0, 620).note.starts_with("Half of the intervals are"), "{}", beats(10, 0, 620).note);
     assert_eq!(beats(10, 0, 950).note, "", "within the tolerance");
+    let mut at_the_edge = with_heartbeat(scenario(4, 1));
+    at_the_edge.checks.heartbeat.as_mut().expect("asked").every = median_of(900) + Span::from_millis(100);
+    let at_the_edge = told_of(at_the_edge, "heartbeat", |account| {
+        (account.pulse.beats, account.pulse.in_time, account.pulse.missed, account.pulse.silent) = (10, 10, 1, 0);
+        account.pulse.intervals.record(900_000_000);
+    });
+    assert_eq!(at_the_edge.note, "", "as early as a beat may be");
     assert!(beats(9, 3, 1_000).note.starts_with("Beats come in pairs or bursts"));
     assert_eq!(beats(10, 3, 1_000).note, "", "fewer than a third are early");
     assert_eq!(beats(10, 0, 2_500).note, "", "no multiple of the period");
@@ -181,7 +224,14 @@ fn the_instrument_is_unfit_beyond_its_limits_and_not_at_them() {
     assert!(busy(990).note.starts_with("Shard 0 used 99 % of its core"), "{}", busy(990).note);
     let stopped = |ms: u64| unfit(&|account| account.health.loop_lag.record(ms * 1_000_000));
     assert_eq!(stopped(240).outcome, Outcome::Pass, "{}", stopped(240).note);
+    assert_eq!(stopped(250).outcome, Outcome::Pass, "five times what the percentile may be");
     assert!(stopped(260).note.contains("stood still for 26"), "{}", stopped(260).note);
+    let lagging = |ms: u64| unfit(&|account| (0..2).for_each(|_| account.health.loop_lag.record(ms * 1_000_000)));
+    assert_eq!(lagging(50).outcome, Outcome::Pass, "{}", lagging(50).note);
+    assert!(lagging(51).note.starts_with("The event loop woke up to 51ms late (p99; 50ms is allowed)"), "{}", lagging(51).note);
+    let coordinator = |ms| unfit(&|account| account.health.mishaps.stood_still = Span::from_millis(ms));
+    assert_eq!(coordinator(250).outcome, Outcome::Pass, "{}", coordinator(250).note);
+    assert!(coordinator(251).note.starts_with("The process that coordinates the workers"), "{}", coordinator(251).note);
     let unknown = unfit(&|account| account.bounds.publishers_unknown = 1);
     assert_eq!(unknown.note, "The books of 1 publisher are lost with their worker.");
     let unsent = |cause, n| {
@@ -221,6 +271,8 @@ fn latency_of_a_maximum_is_called_so_and_counts_what_is_above() {
     let maximum = with(Metric::Publish, 100.0, 10);
     assert_eq!((maximum.outcome, maximum.violations, maximum.population), (Outcome::Fail, 1, 3));
     assert_eq!(maximum.observed, "publish maximum 40ms; 1 samples above the limit (33.3 %)");
+    let at_the_limit = with(Metric::Publish, 100.0, 40);
+    assert_eq!((at_the_limit.outcome, at_the_limit.violations), (Outcome::Pass, 0), "at most 40 ms is 40 ms too");
     assert_eq!(with(Metric::Publish, 50.0, 10).outcome, Outcome::Pass);
     assert_eq!(with(Metric::Publish, 50.0, 10).violations, 0);
     for (metric, name) in [
@@ -234,4 +286,58 @@ fn latency_of_a_maximum_is_called_so_and_counts_what_is_above() {
         assert_eq!(with(metric, 99.0, 10).expected, format!("{name} p99 at most 10ms"));
     }
     assert_eq!(with(Metric::Spread, 99.0, 10).observed, "no spread sample");
+}
+
+#[test]
+fn recovery_tells_how_long_the_restarting_command_took_if_there_was_one() {
+    let noted = |command: bool| {
+        let mut history = History::begins(20);
+        history.is_cut_off(1, 2_100).is_cut_off(2, 2_100);
+        if command {
+            let took = Span::from_millis(700);
+            history.tell(Event::Hook { strike: 0, at: ms(2_800), took, failed: false, detail: "" });
+        }
+        history.joins(1, 2_650).joins(2, 2_650).closes(6_000, 6_100);
+        let finding = one(&history, "recovery");
+        assert_eq!((finding.outcome, finding.violations), (Outcome::Pass, 0));
+        finding.note
+    };
+    assert_eq!((noted(true).as_str(), noted(false).as_str()), ("The restarting command took 700ms.", ""));
+}
+
+#[test]
+fn isolation_tells_how_malformed_frames_were_answered() {
+    let answered = |open: bool| {
+        let mut scenario = with_verb(20, Verb::Malformed { what: None });
+        scenario.checks.disruption.isolation = Some(IsolationCheck { slower: Span::from_millis(100) });
+        let mut history = History::begins_with(scenario);
+        history.is_struck(1, 2_100).is_lost(1, 2_110, ClosedBy::Server, Some(1002));
+        if open {
+            history.is_struck(2, 2_100);
+            is_reset_at_last(&mut history, 2, false);
+        }
+        history.closes(8_000, 8_100);
+        one(&history, "isolation").note
+    };
+    let (closed, open) = (answered(false), answered(true));
+    assert!(closed.ends_with("Malformed frames were answered with: 1002 × 1."), "{closed}");
+    assert!(open.ends_with("Malformed frames were answered with: 1002 × 1, left open × 1."), "{open}");
+}
+
+#[test]
+fn subprotocol_says_what_it_may_mean_that_none_is_ever_chosen() {
+    let finding = |offering, unchosen| {
+        let mut scenario = scenario(4, 1);
+        scenario.groups[0].subprotocols = vec!["mqtt".into()];
+        scenario.checks.subprotocol = true;
+        told_of(scenario, "subprotocol", |account| {
+            (account.connections.offering, account.connections.unchosen) = (offering, unchosen);
+        })
+    };
+    let none = finding(4, 4);
+    let expected = "one of those offered (mqtt) on every one of 4 connections";
+    assert_eq!(words(&none), (4, "connections", expected, "chosen on 0, none on 4 (100 %)"));
+    assert!(none.note.starts_with("The server may know none of them"), "{}", none.note);
+    assert_eq!((finding(4, 3).note.as_str(), finding(4, 0).note.as_str()), ("", ""));
+    assert_eq!(finding(0, 0).note, "No evidence: no client that offers a subprotocol could connect.");
 }

@@ -10,7 +10,7 @@ use crate::base::{ConnId, Span};
 use crate::check::{Finding, Outcome, find, judge};
 use crate::event::StrayKind;
 use crate::scenario::Scenario;
-use crate::scenario::model::{LatencyLimit, Metric, OrderScope};
+use crate::scenario::model::{LatencyLimit, Metric, OrderScope, Resume, StrayAfterLeaveCheck};
 
 /// The finding of `check` on the altered books of four clients that got 25 publications each.
 pub(super) fn told_of(scenario: Scenario, check: &str, alter: impl FnOnce(&mut Account)) -> Finding {
@@ -106,6 +106,11 @@ fn delivery_reads_the_pattern_of_what_is_missing() {
     assert!(missing(50, 2, 2, &[1, 2]).starts_with("2 clients got nothing at all"));
     assert_eq!(missing(50, 3, 2, &[1, 2]), "Missing at 3 of 4 clients.");
     assert_eq!(missing(3, 2, 0, &[1, 2]), "Missing at 2 of 4 clients.");
+    let alone = told_of(scenario(1, 1), "delivery", |account| {
+        let copies = &mut account.copies;
+        (copies.missing, copies.missing_clients, copies.deaf_clients, copies.most_missing) = (25, 1, 1, vec![(25, ConnId(0))]);
+    });
+    assert!(alone.note.starts_with("Not one copy arrived"), "who is alone is not left out: {}", alone.note);
     let nobody = told("delivery", |account| {
         account.publications.sent += 2;
         (account.copies.missing, account.copies.missing_clients) = (8, 4);
@@ -219,6 +224,8 @@ fn integrity_says_what_was_damaged_and_how() {
     assert_eq!((unreadable.population, unreadable.violations), (102, 3));
     assert_eq!(unreadable.observed, "3 copies damaged (2.9 %): bytes 1, unreadable 2");
     assert!(damaged(&[("opcode", 2)], 2, 1).note.is_empty());
+    let stray = told("integrity", |account| (account.copies.received, account.copies.stray_copies) = (107, 7));
+    assert_eq!(words(&stray).3, "100 copies, all intact", "strays are not among them");
 }
 
 #[test]
@@ -281,10 +288,17 @@ fn a_check_without_evidence_says_what_was_lacking() {
         let alone = told_of(feeding(1, false), check, |_| {}).note;
         assert!(alone.starts_with("No evidence: no broadcast came that at least two clients were there for"), "{check}: {alone}");
     }
-    assert_eq!(
-        told_of(feeding(4, false), "order", |account| account.copies = Default::default()).note,
-        "No evidence: no copy was received."
-    );
+    for check in ["duplicate", "order"] {
+        let nothing = told_of(feeding(4, false), check, |account| account.copies = Default::default()).note;
+        assert_eq!(nothing, "No evidence: no copy was received.", "{check}");
+    }
+    let unheard = told_of(feeding(4, false), "feed", |account| account.feed.cadence = Default::default()).note;
+    assert_eq!(unheard, "No evidence: nobody listened for a whole period: let the run last longer than the feed's period.");
+    let mut disrupted = scenario(4, 1);
+    disrupted.checks.disruption.resume = Some(Resume::Replayed);
+    disrupted.checks.disruption.stray_after_leave = Some(StrayAfterLeaveCheck { within: Span::from_secs(1) });
+    assert_eq!(told_of(disrupted.clone(), "resume", |_| {}).note, "No evidence: nothing was published while anybody was away.");
+    assert_eq!(told_of(disrupted, "stray_after_leave", |_| {}).note, "No evidence: nobody left.");
     assert_eq!(told("survival", |account| account.connections.opened = 0).note, "No evidence: no client could connect.");
     let unready = told("pong", |account| account.connections.ready = 0).note;
     assert!(unready.starts_with("No evidence: clients connected, but none became ready"), "{unready}");

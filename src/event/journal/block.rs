@@ -152,6 +152,39 @@ mod tests {
         }
     }
 
+    /// A head of these figures, right in its checksum.
+    fn head(kind: Kind, codec: u8, raw: usize, stored: usize) -> [u8; HEAD] {
+        let mut head: [u8; HEAD] = *sealed(b"").first_chunk().expect("a head");
+        head[4..6].copy_from_slice(&[kind.number(), codec]);
+        head[20..24].copy_from_slice(&u32::try_from(raw).expect("small").to_le_bytes());
+        head[24..28].copy_from_slice(&u32::try_from(stored).expect("small").to_le_bytes());
+        let checksum = crc32fast::hash(&head[..HEAD - 4]);
+        head[HEAD - 4..].copy_from_slice(&checksum.to_le_bytes());
+        head
+    }
+
+    #[test]
+    fn a_head_says_nothing_no_writer_would_say() {
+        for (kind, codec, raw, stored, good) in [
+            (Kind::Events, 0, 100, 100, true),
+            (Kind::Events, 0, 100, 99, false),
+            (Kind::Events, 0, 100, 101, false),
+            (Kind::Events, 1, 100, 99, true),
+            // What does not get smaller is stored as it is.
+            (Kind::Events, 1, 100, 100, false),
+            (Kind::Events, 1, 100, 101, false),
+            (Kind::Events, 2, 100, 99, false),
+            (Kind::Events, 0, MAX_RAW, MAX_RAW, true),
+            (Kind::Events, 0, MAX_RAW + 1, MAX_RAW + 1, false),
+            (Kind::Events, 1, MAX_RAW + 1, 9, false),
+            (Kind::Trailer, 1, MAX_DOCUMENT, 9, true),
+            (Kind::Header, 1, MAX_DOCUMENT + 1, 9, false),
+        ] {
+            let read = Head::read(&head(kind, codec, raw, stored)).map(|head| (head.kind, head.raw, head.stored));
+            assert_eq!(read, good.then_some((kind, raw, stored)), "{kind:?}, codec {codec}: {raw} in {stored}");
+        }
+    }
+
     #[test]
     fn any_flipped_bit_is_seen() {
         let block = sealed(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabcd");

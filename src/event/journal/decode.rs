@@ -3,7 +3,7 @@
 use super::super::{Closure, Copy, Event, Flaws, Health, Mishap, PingLevel};
 use super::code::{COPY, KNOWN_PUBLICATION, NEXT_CONN, NEXT_PUBLICATION, Numbered, SAME_CONN, SAME_PUBLICATION, failure_from, head};
 use super::memory::{Memory, Publication};
-use super::varint::Cursor;
+use crate::base::varint::Cursor;
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 
 /// What stands next in a block.

@@ -8,7 +8,7 @@ use super::code::{
     failure_number, head,
 };
 use super::memory::{Memory, Publication};
-use super::varint::{put, put_off};
+use crate::base::varint::{put, put_off};
 use crate::base::{ConnId, Instant};
 use crate::event::ConnectFailure;
 

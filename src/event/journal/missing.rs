@@ -98,6 +98,8 @@ mod tests {
             (Missing::Cut { at: 7, error: None }, "the file ends inside the block at offset 7"),
             (Missing::Cut { at: 7, error: Some("EIO".into()) }, "reading failed in the block at offset 7: EIO"),
             (blocks(4, 5), "block 4 of shard 2"),
+            (blocks(0, 1), "block 0 of shard 2"),
+            (blocks(4, 6), "blocks 4 to 5 of shard 2"),
             (blocks(4, 9), "blocks 4 to 8 of shard 2"),
             (Missing::Senseless { shard: 1, number: 6 }, "the rest of block 6 of shard 1, which makes no sense"),
             (Missing::Unfinished { shard: 1 }, "the end of shard 1"),

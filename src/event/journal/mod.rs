@@ -27,7 +27,6 @@ mod memory;
 mod missing;
 mod reader;
 mod source;
-mod varint;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -73,3 +72,6 @@ pub struct Trailer {
     /// What the run cost the instrument, as the system told it; whatever else a report needs. Opaque here.
     pub facts: serde_json::Value,
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,7 +109,10 @@ impl<R: Read> JournalReader<R> {
         while let Some(head) = self.next_block() {
             match head.kind {
                 // A second header would be another journal's; whatever follows is not this run's word.
-                Kind::Header => self.holes.note(Missing::Damaged { at: self.source.at, bytes: (HEAD + head.stored) as u64 }),
+                Kind::Header => {
+                    let bytes = (HEAD + head.stored) as u64;
+                    self.holes.note(Missing::Damaged { at: self.source.at - bytes, bytes });
+                }
                 Kind::Trailer => self.trailer = serde_json::from_slice(&self.contents).ok(),
                 Kind::Events => self.events(&head, &mut on),
             }

@@ -57,9 +57,8 @@ impl<R: Read> Source<R> {
         self.ended = length == 0;
     }
 
-    /// Goes past `length` bytes that were wanted before.
+    /// Goes past `length` bytes, no more than were wanted before.
     pub(super) fn skip(&mut self, length: usize) {
-        let length = length.min(self.buffer.len() - self.from);
         self.from += length;
         self.at += length as u64;
     }

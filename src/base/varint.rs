@@ -3,7 +3,7 @@
 /// Appends `value`, seven bits a byte, least significant first.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low seven bits are meant")]
-pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -13,13 +13,13 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
 
 /// Appends how far `value` is from `expected`, either way, wrapping.
 #[inline]
-pub(super) fn put_off(out: &mut Vec<u8>, value: u64, expected: u64) {
+pub(crate) fn put_off(out: &mut Vec<u8>, value: u64, expected: u64) {
     put(out, zigzag(value.wrapping_sub(expected)));
 }
 
 /// The inverse of [`put_off`], once the number itself is read.
 #[inline]
-pub(super) const fn back(off: u64, expected: u64) -> u64 {
+pub(crate) const fn back(off: u64, expected: u64) -> u64 {
     expected.wrapping_add((off >> 1) ^ (off & 1).wrapping_neg())
 }
 
@@ -30,18 +30,18 @@ const fn zigzag(difference: u64) -> u64 {
 
 /// Bytes being read; every reading says `None` at their end, or where they are no number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
+pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Cursor<'a> {
     #[inline]
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
     }
 
     #[inline]
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -55,30 +55,30 @@ impl<'a> Cursor<'a> {
 
     /// A number that must fit 32 bits.
     #[inline]
-    pub(super) fn small(&mut self) -> Option<u32> {
+    pub(crate) fn small(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
     #[inline]
-    pub(super) fn off(&mut self, expected: u64) -> Option<u64> {
+    pub(crate) fn off(&mut self, expected: u64) -> Option<u64> {
         Some(back(self.number()?, expected))
     }
 
     /// As [`Cursor::off`], where the value must fit 32 bits.
     #[inline]
-    pub(super) fn off_small(&mut self, expected: u32) -> Option<u32> {
+    pub(crate) fn off_small(&mut self, expected: u32) -> Option<u32> {
         self.off(u64::from(expected))?.try_into().ok()
     }
 
     /// A length, and that many bytes.
-    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(bytes)
     }
 
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 }
