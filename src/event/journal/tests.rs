@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Read};
 
 use super::block::{HEAD, Head, Kind, Label, seal};
 use super::code::head;
-use super::varint::put;
 use super::*;
+use crate::base::varint::put;
 use crate::base::{ConnId, Flaws, Instant, PublisherId, Seq, Span};
 use crate::event::{ConnectFailure, Copy, Event, StrayKind};
 
