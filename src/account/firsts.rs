@@ -113,6 +113,10 @@ impl Spreads {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::super::spread::{InFlight, SAMPLE};
     use super::*;
 
@@ -167,5 +171,79 @@ mod tests {
         let ranks: Vec<u64> = (0..20_000).map(&mut receive).collect();
         assert_eq!(ranks[19_999], 19_999);
         assert!((0..20_000).step_by(7).all(|seq| receive(seq) == u64::from(seq)));
+    }
+
+    #[test]
+    fn a_rank_is_kept_where_there_is_room_and_said_to_be_beyond_where_there_is_none() {
+        let highest = u64::from(u32::MAX) - 1;
+        for (publishers, publisher, seq, rank, kept, beyond) in [
+            (1, 0, 0, 0, true, false),
+            (1, 0, 7, highest, true, false),
+            (1, 0, 7, highest + 1, false, true),
+            (1, 0, 7, u64::MAX, false, true),
+            (1, 0, (1 << 20) - 1, 5, true, false),
+            (1, 0, 1 << 20, 5, false, true),
+            (4, 3, (1 << 18) - 1, 5, true, false),
+            (4, 3, 1 << 18, 5, false, true),
+            (1 << 16, 65_535, 63, 5, true, false),
+            (1 << 16, 65_535, 64, 5, false, true),
+            // A publisher nobody has heard of is not one too many.
+            (4, 4, 0, 5, false, false),
+        ] {
+            let mut firsts = Firsts::new(publishers);
+            firsts.note(PublisherId(publisher), Seq(seq), rank);
+            let place = format!("publisher {publisher} of {publishers}, number {seq}, rank {rank}");
+            assert_eq!(firsts.rank(PublisherId(publisher), Seq(seq)), kept.then_some(rank), "{place}");
+            assert_eq!(firsts.beyond, beyond, "{place}");
+            let neighbours = [seq.saturating_sub(1), seq + 1].into_iter().filter(|other| *other != seq);
+            assert!(neighbours.into_iter().all(|other| firsts.rank(PublisherId(publisher), Seq(other)).is_none()), "{place}");
+        }
+    }
+
+    #[test]
+    fn who_was_overtaken_is_named_with_the_instant_it_was_seen_at() {
+        // The later shard sees one publication a microsecond, from the first on; the expected are (µs, number).
+        for (one, other, expected) in [
+            (&[0, 1, 2, 3][..], &[0, 1, 2, 3][..], &[][..]),
+            (&[0, 1, 2, 3], &[0, 2, 1, 3], &[(2, 2)]),
+            (&[0, 1, 2, 3], &[3, 0, 1, 2], &[(1, 3)]),
+            (&[3, 0, 1, 2], &[0, 1, 2, 3], &[(1, 0), (2, 1), (3, 2)]),
+            (&[0, 1, 2, 3], &[3, 2, 1, 0], &[(1, 3), (2, 2), (3, 1)]),
+            (&[0, 2], &[2, 1, 0], &[(1, 2)]),
+            (&[], &[1, 0], &[]),
+        ] {
+            let of = |order: &[u32]| order.iter().map(|seq| (0, *seq)).collect::<Vec<_>>();
+            let found = both(saw(3, of(one)), saw(7, of(other))).contradictions();
+            let found: Vec<_> = found.iter().map(|o| (o.first.as_nanos() / 1_000, o.seq.0)).collect();
+            assert_eq!(found, expected, "{one:?} and {other:?}");
+        }
+    }
+
+    /// The orders in which three shards first saw some of twelve publications of two publishers.
+    fn orders() -> impl Strategy<Value = Vec<Vec<(u32, u32)>>> {
+        let order = Just((0..12).map(|n| (n % 2, n / 2)).collect::<Vec<_>>()).prop_shuffle();
+        let some = (order, 0_usize..13).prop_map(|(order, many)| order.into_iter().take(many).collect());
+        prop::collection::vec(some, 3)
+    }
+
+    proptest! {
+        #[test]
+        fn contradictions_are_those_that_comparing_every_pair_finds(orders in orders(), turn in 0_usize..3) {
+            let mut naive = Vec::new();
+            for pair in orders.windows(2) {
+                let place = |shard: usize, publication| pair[shard].iter().position(|seen| seen == publication);
+                let common: Vec<_> = pair[0].iter().filter_map(|p| Some((p, place(0, p)?, place(1, p)?))).collect();
+                let overtaken = common.iter().filter(|(_, one, other)| common.iter().any(|(_, a, b)| a < one && b > other));
+                naive.extend(overtaken.map(|(p, _, other)| (1_000 * (*other as u64 + 1), p.0, p.1)));
+            }
+            naive.sort_unstable();
+            let mut shards: Vec<_> = (0..).zip(&orders).map(|(shard, order)| saw(shard, order.iter().copied())).collect();
+            shards.rotate_left(turn);
+            let spreads = shards.into_iter().fold(Spreads::default(), both);
+            let found: Vec<_> = spreads.contradictions().iter().map(|o| (o.first.as_nanos(), o.publisher.0, o.seq.0)).collect();
+            prop_assert_eq!(found, naive);
+            let reached: BTreeSet<_> = orders.iter().flatten().collect();
+            prop_assert_eq!(spreads.reached(), Some(reached.len() as u64));
+        }
     }
 }

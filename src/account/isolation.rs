@@ -121,3 +121,41 @@ impl IsolationBook {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::{History, ms, scenario};
+    use super::*;
+
+    #[test]
+    fn bystanders_are_looked_at_from_the_first_instant_of_the_steady_state_and_of_a_strike() {
+        let mut scenario = scenario(2, 1);
+        scenario.phases.warm_up = Span::from_millis(500);
+        let plan = History::of(scenario).plan;
+        // Publishing begins at 1 s, the steady state at 1.5 s; the strike lasts from 3 s to 4 s.
+        for (at, calm, disturbed) in [(1_499, 0, 0), (1_500, 1, 0), (2_999, 1, 0), (3_000, 0, 1), (3_999, 0, 1), (4_000, 1, 0)] {
+            let mut book = IsolationBook { stretches: vec![(Span::from_secs(2), Span::from_secs(3))], ..IsolationBook::new(&plan) };
+            book.begin(&plan, ms(1_000));
+            book.arrived(ms(at), Span::from_millis(5), false);
+            book.arrived(ms(at), Span::from_secs(2), true);
+            book.missed(ms(at), ConnId(0), (PublisherId(0), Seq(7)));
+            book.missed(ms(at), ConnId(1), (PublisherId(0), Seq(7)));
+            book.lost(ms(at), ConnId(1));
+            for (stretch, times) in [(&book.sums.calm, calm), (&book.sums.disturbed, disturbed)] {
+                let sums = [stretch.delivery.count(), stretch.late, stretch.missing, stretch.lost, stretch.owed()];
+                assert_eq!(sums, [2 * times, times, 2 * times, times, 4 * times], "at {at}");
+            }
+            let told: Vec<_> = book.sums.sightings.as_slice().iter().map(|s| s.what.as_str()).collect();
+            let all = ["never reached a bystander", "a bystander lost its connection", "never reached a bystander"];
+            assert_eq!(told, all[..if disturbed > 0 { 3 } else { 0 }], "at {at}");
+        }
+    }
+
+    #[test]
+    fn before_publishing_begins_nobody_is_looked_at() {
+        let plan = History::of(scenario(2, 1)).plan;
+        let mut book = IsolationBook::new(&plan);
+        book.lost(ms(1_000), ConnId(1));
+        assert_eq!(book.sums, Isolation::default());
+    }
+}

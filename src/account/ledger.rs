@@ -20,7 +20,7 @@ use super::rows::{Interval, Rows};
 use super::send_log::SendLog;
 use super::share::{Share, Slots};
 use super::spread::InFlight;
-use super::tally::Tally;
+use super::tally::{HIGHEST_NS, Tally};
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 use crate::event::{Copy, Event, Flaws, Phase, StrayKind};
 use crate::plan::Plan;
@@ -199,7 +199,9 @@ impl Ledger {
             });
         }
         let steady = copy.planned >= self.steady_at;
-        if !self.interval.covers(copy.received, steady) && !self.turn(copy.received, steady) {
+        // The dense counts cannot say how many lie beyond what they keep exactly.
+        let beyond = delivery.as_nanos() > HIGHEST_NS;
+        if beyond || (!self.interval.covers(copy.received, steady) && !self.turn(copy.received, steady)) {
             return self.straggler(copy.received, delivery, transit, steady);
         }
         self.interval.record(delivery, transit);
@@ -221,6 +223,7 @@ impl Ledger {
         self.interval.pour(&mut self.rows, &mut self.delivery, &mut self.transit);
     }
 
+    /// A copy that the running second does not count: of a second already poured out, or beyond an hour.
     #[cold]
     fn straggler(&mut self, at: Instant, delivery: Span, transit: Span, steady: bool) {
         let row = self.rows.at(at);

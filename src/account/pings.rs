@@ -284,4 +284,45 @@ mod tests {
         book.end(0, C, ms(500));
         assert_eq!((book.sums.unanswered, book.sums.wrong_payload), (2, 2));
     }
+
+    #[test]
+    fn who_answered_is_a_client_and_who_only_did_not_is_mute() {
+        for (answered, end, clients, mute) in [(true, 50, 1, 0), (true, 500, 1, 0), (false, 500, 1, 1), (false, 50, 0, 0)] {
+            let mut book = book();
+            book.ping(0, C, 0, ms(0));
+            if answered {
+                book.pong(0, C, Some(0), ms(10));
+                book.ping(0, C, 1, ms(20));
+            }
+            book.end(0, C, ms(end));
+            let sums = book.finish();
+            assert_eq!((sums.clients, sums.mute), (clients, mute), "answered: {answered}, until {end}");
+        }
+    }
+
+    #[test]
+    fn an_alien_pong_to_a_ping_that_still_had_time_was_asked_for_by_nobody() {
+        for (end, [contested, unanswered, wrong_payload, unsolicited]) in [(99, [1, 0, 0, 1]), (100, [0, 1, 1, 0])] {
+            let mut book = book();
+            book.ping(0, C, 0, ms(0));
+            book.alien(0, C, ms(1), b"x");
+            book.end(0, C, ms(end));
+            let sums = book.finish();
+            assert_eq!(
+                [sums.contested, sums.unanswered, sums.wrong_payload, sums.unsolicited],
+                [contested, unanswered, wrong_payload, unsolicited],
+                "gone at {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_ping_that_is_passed_on_is_counted_and_told_of() {
+        let mut book = book();
+        (0..3).for_each(|n| book.passed_on(C, ms(n)));
+        let sums = book.finish();
+        let told: Vec<_> = sums.sightings.as_slice().iter().map(|s| (s.at, s.conn, s.what.as_str())).collect();
+        let what = "a ping was passed on to this client like any message";
+        assert_eq!((sums.passed_on, told), (3, (0..3).map(|n| (ms(n), Some(C), what)).collect()));
+    }
 }

@@ -233,4 +233,66 @@ mod tests {
         assert_eq!((silent.silent, silent.missed, silent.clients), (1, 1, 1));
         assert!(silent.sightings.as_slice()[0].what.contains("since opening"));
     }
+
+    /// A book of `beat` every second ± 100 ms for one client.
+    fn book_of(beat: Beat, first: FirstBeat) -> PulseBook {
+        let check = HeartbeatCheck { beat, every: Span::from_secs(1), first, tolerance: Span::from_millis(100) };
+        PulseBook::new(Some(&check), 1)
+    }
+
+    #[test]
+    fn a_beat_at_the_edge_of_the_tolerance_is_in_time() {
+        for (interval, [early, in_time, late]) in
+            [(899, [1, 0, 0]), (900, [0, 1, 0]), (1_000, [0, 1, 0]), (1_100, [0, 1, 0]), (1_101, [0, 0, 1])]
+        {
+            let pulse = beating(&[1_000, 1_000 + interval], 1_001 + interval);
+            assert_eq!([pulse.early, pulse.in_time - 1, pulse.late], [early, in_time, late], "after {interval} ms");
+            assert_eq!(pulse.sightings.as_slice().len() as u64, early + late, "after {interval} ms");
+            assert_eq!((pulse.intervals.count(), pulse.intervals.max()), (1, interval * 1_000_000), "the first has none before it");
+        }
+    }
+
+    #[test]
+    fn protocol_pings_are_the_heartbeat_where_they_are_promised() {
+        let mut book = book_of(Beat::ProtocolPing, FirstBeat::Period);
+        for at in [1_000, 2_000, 3_050] {
+            assert!(book.server_ping(0, ConnId(0), ms(0), ms(at)));
+            book.beat(0, ConnId(0), ms(0), ms(at + 500));
+        }
+        assert_eq!((book.beats(), book.intervals().count(), book.intervals().max()), (6, 2, 1_050_000_000), "messages are only counted");
+        book.end(0, ConnId(0), ms(0), ms(3_100));
+        let pulse = book.finish();
+        assert_eq!((pulse.server_pings, pulse.in_time, pulse.missed, pulse.clients), (3, 3, 0, 1));
+    }
+
+    #[test]
+    fn a_connection_that_opens_again_begins_its_own_rhythm() {
+        let mut book = book_of(Beat::ProtocolPing, FirstBeat::Period);
+        book.server_ping(0, ConnId(0), ms(0), ms(1_000));
+        book.begin(0);
+        assert_eq!(book.interval(0, ms(6_000), true), None);
+        book.server_ping(0, ConnId(0), ms(5_000), ms(6_000));
+        assert_eq!((book.sums.in_time, book.sums.late, book.intervals().count()), (2, 0, 0));
+    }
+
+    #[test]
+    fn where_the_first_beat_may_come_any_time_each_client_has_one_in_time() {
+        let mut book = book_of(Beat::ProtocolPing, FirstBeat::Any);
+        for first in [3, 700, 1_100, 1_101] {
+            book.begin(0);
+            book.server_ping(0, ConnId(0), ms(0), ms(first));
+        }
+        assert_eq!((book.sums.in_time, book.sums.late, book.sums.early), (3, 1, 0));
+    }
+
+    #[test]
+    fn a_life_too_short_for_a_beat_is_nobodys_silence() {
+        for (end, clients) in [(500, 0), (1_100, 0), (1_101, 1)] {
+            let pulse = beating(&[], end);
+            let sums = [pulse.missed, pulse.clients, pulse.silent, pulse.sightings.as_slice().len() as u64];
+            assert_eq!(sums, [clients; 4], "until {end}");
+        }
+        let seen = beating(&[1_000], 1_500);
+        assert_eq!((seen.missed, seen.clients, seen.silent, seen.sightings.as_slice().len()), (0, 1, 0, 0));
+    }
 }

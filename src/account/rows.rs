@@ -270,7 +270,7 @@ pub(super) fn running_percentile(total: &tally::Tally, interval: &Interval, perc
             *sum += u64::from(*n);
         }
     }
-    percentile_of(settled.into_iter().enumerate().filter(|(_, n)| *n > 0), count, percentile)
+    percentile_of(settled.into_iter().enumerate(), count, percentile)
 }
 
 #[cfg(test)]
@@ -302,6 +302,24 @@ mod tests {
         assert!(rows.as_slice().len() >= LEAST_ROWS / 2 && rows.row() > Span::from_secs(2), "{} of {}", rows.as_slice().len(), rows.row());
         assert!(most < 2 * ROOM, "{most} bytes");
         assert_eq!(rows.as_slice().iter().map(|row| row.delivery.count()).sum::<u64>(), 2_000 * 3_750);
+    }
+
+    #[test]
+    fn a_row_is_packed_when_the_next_but_one_begins() {
+        let mut rows = Rows::default();
+        let at = |second: u64| Instant::from_nanos(second * 1_000_000_000);
+        for second in 0..10 {
+            let row = rows.at(at(second));
+            [&mut row.delivery, &mut row.transit, &mut row.pong, &mut row.beat]
+                .into_iter()
+                .for_each(|sketch| (1..=300).for_each(|n| sketch.absorb_one(n * 7_000)));
+        }
+        let bytes: Vec<usize> = rows.as_slice().iter().map(Row::bytes).collect();
+        assert!(bytes[..8].iter().all(|packed| packed * 2 < bytes[9]), "{bytes:?}");
+        let all: Vec<_> = rows.as_slice().iter().map(|row| row.delivery.count() + row.beat.count()).collect();
+        assert_eq!(all, [600; 10]);
+        rows.at(at(3)).beat(Span::from_millis(1));
+        assert_eq!(rows.as_slice()[3].beat.count(), 301, "what comes late opens its row again");
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Sent {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::{History, scenario};
     use super::*;
 
     fn log(sends: u32, room: usize) -> Sent {
@@ -291,5 +292,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A log of two publishers, of which the first sent `sends` publications, every 10 ns from 100 on.
+    fn of_two(sends: u64, room: usize) -> SendLog {
+        let mut log = SendLog::new(&History::of(scenario(2, 2)).plan, Share::WHOLE).with_room(room);
+        (0..sends).for_each(|n| log.push(PublisherId(0), Instant::from_nanos(100 + 10 * n), Instant::from_nanos(103 + 10 * n)));
+        log
+    }
+
+    #[test]
+    fn nothing_is_thinned_while_there_is_room() {
+        for (sends, older, stride, thinned) in
+            [(0, 0, 1, false), (64, 0, 1, false), (65, 32, 1, false), (96, 32, 1, false), (97, 32, 2, true)]
+        {
+            let log = of_two(sends, 64);
+            assert_eq!((log.publishers[0].older.len(), log.publishers[0].stride, log.is_thinned()), (older, stride, thinned), "{sends}");
+            assert_eq!(log.instants(PublisherId(0), Seq(1)).is_some(), sends > 1 && !thinned, "{sends}");
+        }
+    }
+
+    #[test]
+    fn the_first_send_is_that_of_any_publisher_and_stays_when_older_entries_are_thinned() {
+        assert_eq!(of_two(0, 64).first_sent(), Instant::FAR);
+        for sends in [1, 64, 65, 1_000] {
+            assert_eq!(of_two(sends, 64).first_sent(), Instant::from_nanos(103), "{sends}");
+        }
+        let mut log = of_two(5, 64);
+        log.push(PublisherId(1), Instant::from_nanos(40), Instant::from_nanos(50));
+        assert_eq!((log.first_sent(), log.total()), (Instant::from_nanos(50), 6));
+    }
+
+    #[test]
+    fn what_was_never_sent_cannot_be_rejected() {
+        let mut log = of_two(3, 64);
+        assert_eq!(log.rejections(), 0);
+        for (publisher, seq) in [(0, 3), (0, u32::MAX), (1, 0), (2, 0)] {
+            log.reject(PublisherId(publisher), Seq(seq));
+        }
+        assert_eq!((log.rejections(), log.is_rejected(PublisherId(0), Seq(3))), (0, false));
+        [0, 2].into_iter().for_each(|seq| log.reject(PublisherId(0), Seq(seq)));
+        assert_eq!(log.rejections(), 2);
+        assert_eq!([0, 1, 2].map(|seq| log.is_rejected(PublisherId(0), Seq(seq))), [true, false, true]);
+        assert_eq!(log.rejected(0, 0, 3).collect::<Vec<_>>(), [(0, 1), (2, 3)]);
+    }
+
+    #[test]
+    fn rejected_publications_are_told_apart_while_there_is_room_for_their_ranges() {
+        let mut log = of_two(10, 64).with_room(2);
+        for (seq, ranges, lumped) in [(0, vec![(0, 1)], false), (2, vec![(0, 1), (2, 3)], false), (6, vec![(0, 1), (2, 7)], true)] {
+            log.reject(PublisherId(0), Seq(seq));
+            assert_eq!((log.rejected(0, 0, 10).collect::<Vec<_>>(), log.is_thinned()), (ranges, lumped), "with {seq}");
+        }
+        assert_eq!(log.rejections(), 3);
     }
 }

@@ -185,9 +185,6 @@ impl InFlight {
         self.firsts.note(publisher, seq, spread.rank);
         let mut slot = Slot { spread, next_mark: Spread::threshold(spread.audience, 1), k: 1 };
         slot.spread.receivers = 1;
-        if slot.next_mark <= 1 {
-            slot.mark(at);
-        }
         if let Some(old) = self.slots[place].replace(slot) {
             self.done.insert(old.spread);
         }
@@ -277,5 +274,166 @@ impl Spreads {
     #[must_use]
     pub fn rows(&self) -> &[Spread] {
         &self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const P: PublisherId = PublisherId(0);
+
+    const fn us(us: u64) -> Instant {
+        Instant::from_nanos(us * 1_000)
+    }
+
+    /// Gives one publication to receivers at these microseconds, of an audience of so many.
+    fn reaches(in_flight: &mut InFlight, publication: (PublisherId, u32), audience: u32, times: &[u64]) {
+        times.iter().for_each(|at| {
+            in_flight.receive(publication.0, Seq(publication.1), us(1), us(*at), || audience);
+        });
+    }
+
+    /// The points that a publication's way to its receivers is kept by.
+    fn curve_of(spreads: &Spreads, seq: u32) -> Vec<(u32, Instant)> {
+        spreads.rows().iter().find(|row| row.seq == Seq(seq)).expect("it is in the sample").curve().collect()
+    }
+
+    /// What the curve must be: the first receiver, the one that completes each eighth, and the last.
+    fn naive_curve(audience: u32, times: &[u64]) -> Vec<(u32, Instant)> {
+        let receivers = u32::try_from(times.len()).expect("small");
+        let completes = |eighths: u32| (1..=audience).find(|n| 8 * n >= eighths * audience).expect("all are");
+        let marks = (1..=8).map(completes).filter(|n| (2..receivers).contains(n));
+        let points = [1].into_iter().chain(marks).chain((receivers > 1).then_some(receivers));
+        points.map(|n| (n, us(times[n as usize - 1]))).collect()
+    }
+
+    #[test]
+    fn an_eighth_is_completed_by_the_receiver_it_needs() {
+        for (audience, eighths) in [
+            (1, [1; 8]),
+            (3, [1, 1, 2, 2, 2, 3, 3, 3]),
+            (8, [1, 2, 3, 4, 5, 6, 7, 8]),
+            (10, [2, 3, 4, 5, 7, 8, 9, 10]),
+            (1_000, [125, 250, 375, 500, 625, 750, 875, 1_000]),
+            (u32::MAX, [0x2000_0000, 0x4000_0000, 0x6000_0000, 0x8000_0000, 0xa000_0000, 0xc000_0000, 0xe000_0000, u32::MAX]),
+        ] {
+            assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(|k| Spread::threshold(audience, k)), eighths, "of {audience}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_curve_goes_through_every_eighth_that_was_reached(
+            audience in 1_u32..60,
+            mut times in prop::collection::vec(2_u64..5_000, 1..80),
+        ) {
+            times.sort_unstable();
+            let mut in_flight = InFlight::new(1, 0);
+            reaches(&mut in_flight, (P, 0), audience, &times);
+            let spreads = in_flight.finish();
+            prop_assert_eq!(curve_of(&spreads, 0), naive_curve(audience, &times));
+        }
+    }
+
+    #[test]
+    fn shards_merge_to_the_publications_with_the_lowest_hashes() {
+        let key = |publisher, seq| Spread::begin(publisher, seq, us(1), us(5), 0, 0, 1).key();
+        // By shard: (publisher, from which number on, how many).
+        for seen in [
+            vec![vec![(0, 0, 100)], vec![(0, 50, 100)], vec![]],
+            vec![vec![(0, 0, 3_000)], vec![(1, 0, 3_000)]],
+            vec![vec![], vec![(0, 0, 6_000)], vec![(0, 2_000, 3_000), (1, 0, 5_000)], vec![(1, 4_000, 2_000)]],
+        ] {
+            let (mut merged, mut naive) = (Spreads::default(), BTreeSet::new());
+            for (shard, runs) in (0_u32..).zip(&seen) {
+                let mut in_flight = InFlight::new(2, shard);
+                for (publisher, seq) in runs.iter().flat_map(|(p, from, many)| (*from..from + many).map(|seq| (PublisherId(*p), seq))) {
+                    reaches(&mut in_flight, (publisher, seq), 1, &[5]);
+                    naive.insert((key(publisher, Seq(seq)), shard));
+                }
+                merged.merge(in_flight.finish());
+            }
+            let keys: BTreeSet<_> = naive.iter().map(|(key, _)| *key).collect();
+            let lowest: BTreeSet<_> = keys.into_iter().take(SAMPLE).collect();
+            naive.retain(|(key, _)| lowest.contains(key));
+            assert!(merged.rows().iter().map(|row| (row.key(), row.shard)).eq(naive), "{seen:?}");
+            assert_eq!(merged.publications().count(), lowest.len(), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn one_receiver_is_one_point_and_two_are_two() {
+        for audience in [0, 1, 2, 8, 100] {
+            for times in [&[7][..], &[7, 30]] {
+                let mut in_flight = InFlight::new(1, 0);
+                reaches(&mut in_flight, (P, 0), audience, times);
+                let due: Vec<_> = (1..).zip(times).map(|(n, at)| (n, us(*at))).collect();
+                assert_eq!(curve_of(&in_flight.finish(), 0), due, "of {audience}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_joins_after_the_first_receipt_comes_after_the_last_mark() {
+        let times: Vec<u64> = (0..12).map(|n| 10 + n * n).collect();
+        let mut in_flight = InFlight::new(1, 0);
+        reaches(&mut in_flight, (P, 0), 8, &times);
+        let curve = curve_of(&in_flight.finish(), 0);
+        assert_eq!(curve.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 12]);
+        assert_eq!((curve[7].1, curve[8].1), (us(59), us(131)));
+    }
+
+    #[test]
+    fn receivers_that_come_when_a_publication_has_left_the_ring_count_and_leave_no_mark() {
+        let mut in_flight = InFlight::new(1, 0);
+        reaches(&mut in_flight, (P, 0), 8, &[10]);
+        let depth = in_flight.depth;
+        (1..=depth).for_each(|seq| reaches(&mut in_flight, (P, seq), 8, &[20, 21, 25]));
+        // The publication in its place is still followed when one from before it comes again.
+        reaches(&mut in_flight, (P, 0), 8, &[30, 9, 40, 41, 42, 43, 44]);
+        reaches(&mut in_flight, (P, depth), 8, &[50]);
+        let spreads = in_flight.finish();
+        let row = |seq: u32| *spreads.rows().iter().find(|row| row.seq == Seq(seq)).expect("kept");
+        assert_eq!((row(0).receivers, row(0).first, row(0).last, row(0).rank), (8, us(9), us(44), 0));
+        assert_eq!(curve_of(&spreads, 0), [(1, us(9)), (8, us(44))]);
+        assert_eq!((row(depth).receivers, row(depth).rank), (4, depth.into()));
+        assert_eq!(curve_of(&spreads, depth), [(1, us(20)), (2, us(21)), (3, us(25)), (4, us(50))]);
+    }
+
+    #[test]
+    fn one_that_was_overtaken_by_a_whole_ring_has_a_rank_of_its_own() {
+        let mut in_flight = InFlight::new(1, 0);
+        let depth = in_flight.depth;
+        let mut receive = |seq, at| in_flight.receive(P, Seq(seq), us(1), us(at), || 2);
+        assert_eq!((receive(depth, 10), receive(0, 20), receive(1, 30), receive(0, 40)), (0, 1, 2, 1));
+        let spreads = in_flight.finish();
+        let rows: BTreeSet<_> = spreads.rows().iter().map(|row| (row.seq.0, row.receivers, row.rank, row.last)).collect();
+        assert_eq!(rows, [(0, 2, 1, us(40)), (1, 1, 2, us(30)), (depth, 1, 0, us(10))].into());
+    }
+
+    #[test]
+    fn the_sample_is_drawn_from_the_whole_run_and_from_all_publishers_alike() {
+        let mut in_flight = InFlight::new(2, 0);
+        (0..16_384).for_each(|n| reaches(&mut in_flight, (PublisherId(n % 2), n / 2), 1, &[5]));
+        let spreads = in_flight.finish();
+        assert_eq!(spreads.rows().len(), SAMPLE);
+        // A quarter of everything: a quarter of each part, and both of a pair one time in sixteen.
+        let of = |within: &dyn Fn(&Spread) -> bool| spreads.rows().iter().filter(|row| within(row)).count();
+        for (part, size) in [
+            (of(&|row| row.publisher == P), 8_192),
+            (of(&|row| row.seq < Seq(2_048)), 4_096),
+            (of(&|row| row.seq >= Seq(6_144)), 4_096),
+            (of(&|row| row.seq.0 % 2 == 0), 8_192),
+        ] {
+            assert!((size / 5..size * 3 / 10).contains(&part), "{part} of {size}");
+        }
+        let first: BTreeSet<_> = spreads.rows().iter().filter(|row| row.publisher == P).map(|row| row.seq).collect();
+        let pairs = of(&|row| row.publisher != P && first.contains(&row.seq));
+        assert!((350..700).contains(&pairs), "{pairs} pairs");
     }
 }

@@ -223,6 +223,18 @@ mod tests {
     }
 
     #[test]
+    fn a_percentile_is_the_highest_value_of_its_bucket_and_the_lowest_sample_that_of_its_own() {
+        let mut tally = Tally::default();
+        [5_000, 1_000_001].into_iter().for_each(|ns| tally.record(ns));
+        // Buckets of 4 ns and of 512 ns.
+        assert_eq!([0.0, 50.0, 50.1, 100.0].map(|p| tally.percentile(p)), [Some(5_000), Some(5_003), Some(1_000_447), Some(1_000_447)]);
+        tally.reach(7_000_000);
+        assert_eq!((tally.max(), tally.count(), tally.percentile(100.0)), (7_000_000, 2, Some(1_000_447)));
+        tally.reach(3);
+        assert_eq!(tally.max(), 7_000_000);
+    }
+
+    #[test]
     fn what_is_beyond_the_range_is_counted_as_clamped() {
         let mut tally = Tally::default();
         [HIGHEST_NS - 1, HIGHEST_NS, HIGHEST_NS + 1, HIGHEST_NS + 2].into_iter().for_each(|ns| tally.record(ns));

@@ -106,11 +106,6 @@ impl Window {
         self.mask >> (self.next - 1 - seq) & 1 == 1
     }
 
-    /// Nothing seen yet.
-    pub(super) const fn is_fresh(&self) -> bool {
-        self.mask == 0
-    }
-
     /// All of `[0, count)` and nothing else arrived, as far as the window alone can tell (gaps must be asked too).
     pub(super) const fn holds_all_of(&self, count: u32) -> bool {
         let full = if count >= 64 { u64::MAX } else { (1 << count) - 1 };
@@ -136,9 +131,6 @@ pub(super) fn unseen(window: &Window, gaps: Option<&Gaps>, from: u32, to: u32, m
             tell(from, to);
         }
     };
-    if window.is_fresh() {
-        return told(from, to);
-    }
     let mut at = from;
     for (a, b) in gaps.iter().flat_map(|gaps| gaps.early.overlaps(from, to.min(window.first))) {
         told(at, a);
@@ -181,6 +173,11 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::copies::{Place, RangeRoom, Seat};
     use super::*;
 
     /// A window that saw these, and what it told to be gaps.
@@ -226,5 +223,53 @@ mod tests {
         }
         assert!(!seeing([0, 2]).0.holds_all_of(3), "one is missing");
         assert!(!seeing(40..104).0.holds_all_of(104), "the beginning was not seen");
+    }
+
+    #[test]
+    fn the_next_in_order_takes_the_short_road_unless_something_falls_out_unseen() {
+        // A window begins up to 32 before the first it sees, and holds 64.
+        for (first_seen, falls_out) in [(0, None), (1, Some(64)), (31, Some(64)), (32, Some(64)), (33, Some(65)), (100, Some(132))] {
+            let (mut window, _) = seeing([first_seen]);
+            let next = falls_out.unwrap_or(500);
+            assert!((first_seen + 1..next).all(|seq| window.in_order(seq)), "{first_seen} and on");
+            let before = window;
+            let refused = [next - 1, next + 1].into_iter().chain(falls_out);
+            assert!(refused.into_iter().all(|seq| !window.in_order(seq)), "{first_seen} and on");
+            assert_eq!(window, before, "what takes the long road is not entered yet");
+            (next..next + 32).for_each(|seq| assert_eq!(window.arrive(seq, |_, _| {}), Arrival::Ahead));
+            assert!((next + 32..next + 300).all(|seq| window.in_order(seq)), "{first_seen} and on");
+        }
+        let (mut window, _) = seeing([0, 1, 3]);
+        assert!((4..66).all(|seq| window.in_order(seq)) && !window.in_order(66), "a hole holds nobody up until it falls out");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_not_seen_is_told_in_ranges(
+            begin in prop_oneof![Just(0_u32), 1_u32..200],
+            steps in prop::collection::vec((0_u32..90, 1_u32..40, 0_u32..90), 0..12),
+            ends in prop::collection::vec((0_u32..1_000, 0_u32..1_000), 8),
+        ) {
+            let (mut seat, mut room, mut seen) = (Seat::new(u32::MAX), RangeRoom::default(), BTreeSet::new());
+            seat.sit(1);
+            let mut at = begin;
+            for (ahead, many, back) in steps {
+                at += ahead;
+                for seq in at..at + many {
+                    let place = seat.enter(0, seq, &mut room);
+                    prop_assert_eq!(place == Place::Again, !seen.insert(seq), "{}", seq);
+                }
+                at = (at + many).saturating_sub(back);
+            }
+            for (from, to) in ends {
+                let mut told = Vec::new();
+                unseen(&seat.windows[0], seat.gaps.get(&0), from, to, |a, b| told.push((a, b)));
+                prop_assert!(told.iter().all(|(a, b)| a < b) && told.windows(2).all(|w| w[0].1 <= w[1].0), "{:?}", told);
+                let all: Vec<u32> = told.iter().flat_map(|(a, b)| *a..*b).collect();
+                let naive: Vec<u32> = (from..to).filter(|seq| !seen.contains(seq)).collect();
+                prop_assert_eq!(seen_in(&seat.windows[0], seat.gaps.get(&0), from, to), (from..to).len() as u64 - naive.len() as u64);
+                prop_assert_eq!(all, naive);
+            }
+        }
     }
 }

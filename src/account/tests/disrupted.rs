@@ -213,3 +213,15 @@ fn only_bystanders_tell_of_isolation_and_only_where_it_is_asked() {
         }
     }
 }
+
+#[test]
+fn a_copy_exactly_at_the_limit_is_in_time_for_a_bystander_too() {
+    for (after, late) in [(1_000, 0), (1_001, 1)] {
+        let mut scenario = offline().plan.scenario.as_ref().clone();
+        scenario.checks.disruption.isolation = Some(IsolationCheck { slower: Span::from_millis(100) });
+        let mut history = begun(scenario);
+        let seq = history.publishes(0, 500);
+        let account = history.gets(0, 0, seq, 500 + after).closes(6_000, 6_100).account();
+        assert_eq!((account.disruptions.isolation.calm.late, account.copies.late), (late, late), "{after} ms");
+    }
+}
