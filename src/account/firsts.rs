@@ -40,6 +40,16 @@ impl Firsts {
         Self { ranks: vec![Vec::new(); publishers as usize], room, beyond: false }
     }
 
+    /// Takes the room that so many publications of each publisher need now, by writing to it once, so that a long run does not
+    /// grow with what it receives.
+    pub(super) fn take_room(&mut self, publications: u64) {
+        let room = usize::try_from(publications).unwrap_or(usize::MAX).min(self.room);
+        for ranks in &mut self.ranks {
+            ranks.resize(room, u32::MAX);
+            ranks.clear();
+        }
+    }
+
     /// Notes the rank at which a publication was first seen. One beyond the room is not kept.
     pub(super) fn note(&mut self, publisher: PublisherId, seq: Seq, rank: u64) {
         let (at, Some(ranks)) = (seq.0 as usize, self.ranks.get_mut(publisher.index())) else { return };
@@ -154,6 +164,18 @@ mod tests {
         let spreads = both(saw(0, [(0, 0), (0, 1), (1, 0)]), saw(1, [(0, 1), (1, 5)]));
         assert_eq!((spreads.contradictions(), spreads.reached()), (Vec::new(), Some(4)));
         assert_eq!(Spreads::default().reached(), Some(0));
+    }
+
+    #[test]
+    fn the_room_taken_at_the_start_changes_nothing_and_suffices() {
+        let mut firsts = Firsts::new(2);
+        firsts.take_room(1_000);
+        assert_eq!(firsts, Firsts::new(2));
+        let room: Vec<usize> = firsts.ranks.iter().map(Vec::capacity).collect();
+        (0..1_000).for_each(|n| firsts.note(PublisherId(n % 2), Seq(n), u64::from(n)));
+        assert_eq!(firsts.ranks.iter().map(Vec::capacity).collect::<Vec<_>>(), room);
+        firsts.take_room(u64::MAX);
+        assert!(firsts.ranks.iter().all(|ranks| ranks.capacity() <= RANKED), "bounded whatever is planned");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Ledger {
             send_lag: Tally::default(),
             requests: Tally::default(),
             late_of: LateOf::default(),
-            in_flight: InFlight::new(plan.publishers, share.index),
+            in_flight: InFlight::expecting(plan.publishers, share.index, plan.publications_each()),
             log: SendLog::new(&plan, share),
             publications: Publications::default(),
             application: PingBook::new(pong.filter(|p| p.application.is_some()).map(|p| p.within), slots),

@@ -67,8 +67,7 @@ impl SendLog {
     #[must_use]
     pub fn new(plan: &Plan, share: Share) -> Self {
         let mut log = Self::blank(plan, share);
-        let each = plan.timetable().len().div_ceil(u64::from(plan.publishers.max(1)));
-        let entries = usize::try_from(each).unwrap_or(usize::MAX).min(log.room) + 1;
+        let entries = usize::try_from(plan.publications_each()).unwrap_or(usize::MAX).min(log.room) + 1;
         log.publishers.iter_mut().filter(|sent| sent.known).for_each(|sent| sent.take_room(entries));
         log
     }

@@ -68,6 +68,9 @@ impl Sketch {
 
     fn join(&mut self, added: impl Iterator<Item = (u16, u32)>) {
         let counts = self.counts.open();
+        if counts.is_empty() {
+            counts.reserve_exact(added.size_hint().0);
+        }
         for (bucket, n) in added {
             self.count += u64::from(n);
             match counts.binary_search_by_key(&bucket, |entry| entry.0) {

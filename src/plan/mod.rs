@@ -141,6 +141,12 @@ impl Plan {
         }
     }
 
+    /// The most publications any one publisher is planned to send.
+    #[must_use]
+    pub fn publications_each(&self) -> u64 {
+        self.timetable().len().div_ceil(u64::from(self.publishers.max(1)))
+    }
+
     /// Every publication of an open-loop run and when it is due; empty when nothing is published or the loop is closed.
     #[must_use]
     pub fn timetable(&self) -> Timetable {
