@@ -114,6 +114,18 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_cut_by_characters_however_many_bytes_they_take() {
+        for (letter, n, cut) in
+            [('a', 80, false), ('a', 81, true), ('é', 80, false), ('é', 100, true), ('€', 60, false), ('𝄞', 80, false), ('𝄞', 81, true)]
+        {
+            let text: String = std::iter::repeat_n(letter, n).collect();
+            let mut due: String = text.chars().take(80).collect();
+            due.extend(cut.then_some('…'));
+            assert_eq!(shown(text.as_bytes()), due, "{n} of {letter}");
+        }
+    }
+
+    #[test]
     fn the_first_eight_stay_whatever_the_order() {
         let (mut up, mut down) = (Sightings::default(), Sightings::default());
         for at in 0..20 {

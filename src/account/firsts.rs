@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn when_is_told_by_the_shard_that_saw_it_out_of_order() {
+        let mut late = InFlight::new(1, 1);
+        for (n, seq) in [(1_001, 1), (1_002, 0)] {
+            late.receive(PublisherId(0), Seq(seq), Instant::EPOCH, Instant::from_nanos(n * 1_000), || 1);
+        }
+        let found = both(saw(0, [(0, 0), (0, 1)]), late.finish()).contradictions();
+        assert_eq!(found, [Overtaken { first: Instant::from_nanos(1_001_000), publisher: PublisherId(0), seq: Seq(1) }]);
+    }
+
+    #[test]
     fn the_room_taken_at_the_start_changes_nothing_and_suffices() {
         let mut firsts = Firsts::new(2);
         firsts.take_room(1_000);

@@ -261,6 +261,22 @@ mod tests {
     }
 
     #[test]
+    fn a_thinned_log_tells_the_instants_it_keeps_and_no_others() {
+        let plan = crate::plan::tests::plan("[clients]\ncount = 3\n[publish]\npublishers = 2\npace = \"10/s\"\n");
+        assert_eq!(SendLog::new(&plan, Share::WHOLE).room, ENTRIES / 2);
+        let mut log = SendLog::new(&plan, Share::WHOLE).with_room(64);
+        let of = |n: u32| (Instant::from_nanos(u64::from(n) * 10), Instant::from_nanos(u64::from(n) * 10 + 3));
+        (0..5_000).map(of).for_each(|(planned, sent)| log.push(PublisherId(1), planned, sent));
+        let (stride, latest) = (log.publishers[1].stride, log.publishers[1].latest_from());
+        assert!(stride > 1 && latest > 4_900, "{stride}, {latest}");
+        for n in 0..5_000 {
+            let kept = n >= latest || n.is_multiple_of(stride);
+            assert_eq!(log.instants(PublisherId(1), Seq(n)), kept.then(|| of(n)), "{n}");
+        }
+        assert_eq!((log.instants(PublisherId(1), Seq(5_000)), log.instants(PublisherId(0), Seq(0))), (None, None));
+    }
+
+    #[test]
     fn what_the_plan_sends_fits_the_room_taken_at_the_start() {
         let plan = crate::plan::tests::plan(
             "name = \"r\"\n[clients]\ncount = 3\n[publish]\npublishers = 2\npace = \"51/s\"\n[phases]\nsteady = \"1s\"\n",

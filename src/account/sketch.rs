@@ -231,6 +231,7 @@ mod tests {
                 open.absorb_one(*ns);
             }
             prop_assert_eq!(packed.count(), (before.len() + after.len()) as u64);
+            prop_assert!(packed != merged || after.is_empty(), "what was added is a difference");
             prop_assert_eq!(packed, open);
         }
     }

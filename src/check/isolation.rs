@@ -53,7 +53,7 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
         },
         observed: if things.is_empty() { observed } else { format!("{observed}; {things}") },
         violations: behind + missing + lost,
-        timing: if lost == 0 && disturbed.missing == 0 { behind } else { 0 },
+        timing: behind,
         witnesses: witnesses([&isolation.sightings]),
         empty: "too few copies for bystanders with or without disruption to compare (a hundred each)",
         note: vec![answers(evidence)],

@@ -135,4 +135,9 @@ fn a_wall_clock_that_was_set_is_told_and_changes_nothing() {
     assert_eq!(not_passed(&history), []);
     let note = one(&history, "instrument").note;
     assert_eq!(note, "The wall clock was set during the run (2 times, forward by 30m in all): nothing here is measured by it.");
+    let mut back = ordinary(3, 1);
+    back.broadcasts(0, 50);
+    back.tell(Event::Mishap { at: ms(1_000), mishap: Mishap { wall_set_ns: -1_800_000_000_000, ..Mishap::default() } });
+    let note = one(back.closes(5_000, 5_100), "instrument").note;
+    assert_eq!(note, "The wall clock was set during the run (once, back by 30m in all): nothing here is measured by it.");
 }

@@ -159,6 +159,30 @@ fn isolation_compares_like_with_like() {
 }
 
 #[test]
+fn slower_copies_may_be_those_of_a_standstill_and_missing_ones_are_not() {
+    let disturbed = |slower, missing| {
+        let mut scenario = scenario(4, 1);
+        scenario.checks.disruption.isolation = Some(IsolationCheck { slower: Span::from_millis(10) });
+        let mut history = History::ordinary(scenario);
+        for n in 0..10 {
+            let seq = history.publishes(0, 2_100 + n);
+            history.all_get(0, seq, 2_200);
+        }
+        history.lag(2_050, 150).closes(5_000, 6_500);
+        let mut account = history.account();
+        let isolation = &mut account.disruptions.isolation;
+        (isolation.calm, isolation.disturbed) = (Stretch::default(), Stretch { missing, ..Stretch::default() });
+        (0..400).for_each(|_| isolation.calm.delivery.record(5_000_000));
+        (0..400).for_each(|n| isolation.disturbed.delivery.record(if n < slower { 60_000_000 } else { 5_000_000 }));
+        let finding = judge(&history.plan, &account).into_iter().find(|finding| finding.check == "isolation").expect("asked for");
+        (finding.outcome, finding.violations)
+    };
+    assert_eq!(disturbed(5, 0), (Outcome::Inconclusive, 5));
+    assert_eq!(disturbed(5, 1), (Outcome::Fail, 6));
+    assert_eq!(disturbed(399, 0), (Outcome::Fail, 399), "more than came through it");
+}
+
+#[test]
 fn no_answer_is_explained_by_a_standstill_and_a_refusal_is_not() {
     let answered = |statuses: &[(u16, u64)], within| {
         let mut scenario = scenario(4, 1);

@@ -129,6 +129,7 @@ fn every_violation_is_named() {
         (frame(0xc1, b"x"), Violation::ReservedBit),
         (frame(0x83, b""), Violation::ReservedOpcode(3)),
         (vec![0x81, 0x81, 0, 0, 0, 0, b'x'], Violation::Masked),
+        ([long(0x82, 126, 125), vec![7; 125]].concat(), Violation::Length),
         (long(0x82, 126, 125), Violation::Length),
         (long(0x82, 127, 65535), Violation::Length),
         (long(0x82, 127, 1 << 63), Violation::Length),
