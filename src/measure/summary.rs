@@ -157,7 +157,7 @@ pub struct Distribution {
 /// First, median and last receiver per publication.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpreadNumbers {
-    /// Publications in the sample (all of them up to 4,096, then a uniform sample by hash).
+    /// Publications in the sample (all of them up to 2,048, then a uniform sample by hash).
     pub sampled: u64,
     /// Publications that could have been.
     pub of: u64,
