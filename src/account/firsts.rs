@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::room;
 use super::spread::Spreads;
 use crate::base::{Instant, PublisherId, Seq};
 
@@ -40,14 +41,10 @@ impl Firsts {
         Self { ranks: vec![Vec::new(); publishers as usize], room, beyond: false }
     }
 
-    /// Takes the room that so many publications of each publisher need now, by writing to it once, so that a long run does not
-    /// grow with what it receives.
+    /// Takes the room that so many publications of each publisher need now.
     pub(super) fn take_room(&mut self, publications: u64) {
-        let room = usize::try_from(publications).unwrap_or(usize::MAX).min(self.room);
-        for ranks in &mut self.ranks {
-            ranks.resize(room, u32::MAX);
-            ranks.clear();
-        }
+        let most = self.room;
+        self.ranks.iter_mut().for_each(|ranks| room::take(ranks, publications, most, u32::MAX));
     }
 
     /// Notes the rank at which a publication was first seen. One beyond the room is not kept.

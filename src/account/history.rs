@@ -9,8 +9,9 @@ use crate::event::{ClosedBy, Closure, Copy, DropCause, Event, Flaws, Health, Pha
 use crate::plan::Plan;
 use crate::scenario::Scenario;
 use crate::scenario::model::{
-    Address, Audience, Behaviour, Checks, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, DisruptionChecks, Encoding, Feed,
-    FeedCheck, Greeting, HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish, Target, Template, Via,
+    Address, Audience, BackOff, Behaviour, Checks, Chosen, ClientGroup, ConnectCheck, Connection, DeliveryCheck, Dialect, Disruption,
+    DisruptionChecks, Encoding, Feed, FeedCheck, Greeting, HttpPublish, InstrumentCheck, OrderScope, Pace, PayloadSize, Phases, Publish,
+    Target, Template, Verb, Via, Which,
 };
 
 pub(crate) const fn ms(ms: u64) -> Instant {
@@ -71,6 +72,18 @@ pub(crate) fn scenario(clients: u32, publishers: u32) -> Scenario {
         vars: Vec::new(),
         disrupt: Vec::new(),
     }
+}
+
+/// Cut off for half a second; the first attempt to return comes 100 ms after that.
+pub(crate) const OFFLINE: Verb = Verb::Offline {
+    span: Span::from_millis(500),
+    back_off: BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 },
+};
+
+/// Has this done to these clients, once, two seconds after publishing begins.
+pub(crate) fn strikes(scenario: &mut Scenario, verb: Verb, clients: &[u32]) {
+    let on = Chosen { group: None, which: Which::Indices(clients.to_vec()) };
+    scenario.disrupt = vec![Disruption { verb, at: Span::from_secs(2), every: None, on }];
 }
 
 /// Lets publications go over HTTP.

@@ -25,6 +25,7 @@ mod progress;
 mod pulse;
 mod ranges;
 mod rejected;
+mod room;
 mod rows;
 mod send_log;
 mod settle;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::FeedLog;
 use super::ranges::Ranges;
+use super::room;
 use super::share::Share;
 use crate::base::{Instant, PublisherId, Seq, Span};
 use crate::plan::Plan;
@@ -67,8 +68,10 @@ impl SendLog {
     #[must_use]
     pub fn new(plan: &Plan, share: Share) -> Self {
         let mut log = Self::blank(plan, share);
-        let entries = usize::try_from(plan.publications_each()).unwrap_or(usize::MAX).min(log.room) + 1;
-        log.publishers.iter_mut().filter(|sent| sent.known).for_each(|sent| sent.take_room(entries));
+        // One more than is planned or kept: an entry is added before others leave.
+        let (entries, most) = (plan.publications_each().saturating_add(1), log.room + 1);
+        let own = log.publishers.iter_mut().filter(|sent| sent.known);
+        own.for_each(|sent| room::take(&mut sent.latest, entries, most, (Instant::FAR, Instant::FAR)));
         log
     }
 
@@ -194,12 +197,6 @@ impl SendLog {
 }
 
 impl Sent {
-    /// Writes to the room once: the system gives memory when it is written to, not when it is reserved.
-    fn take_room(&mut self, entries: usize) {
-        self.latest.resize(entries, (Instant::FAR, Instant::FAR));
-        self.latest.clear();
-    }
-
     fn push(&mut self, planned: Instant, sent: Instant, room: usize) {
         self.known = true;
         self.latest.push((planned, sent));

@@ -1,10 +1,10 @@
 //! Rooms, and clients that only publish: what is owed to whom, and waited for.
 
-use super::super::history::{History, ms, scenario};
-use crate::base::{ConnId, Span};
+use super::super::history::{History, OFFLINE, ms, scenario, strikes};
+use crate::base::ConnId;
 use crate::event::{ClosedBy, Closure, Event, Phase};
 use crate::scenario::Scenario;
-use crate::scenario::model::{BackOff, Chosen, Disruption, Rooms, RoomsBy, Verb, Which};
+use crate::scenario::model::{Rooms, RoomsBy};
 
 /// Four clients in two rooms, 0 and 2 in the one, 1 and 3 in the other; 0 and 1 publish.
 fn two_rooms() -> Scenario {
@@ -71,13 +71,7 @@ fn who_only_publishes_is_owed_nothing() {
 #[test]
 fn what_another_room_said_meanwhile_was_not_missed() {
     let mut scenario = two_rooms();
-    let back_off = BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 };
-    scenario.disrupt = vec![Disruption {
-        verb: Verb::Offline { span: Span::from_millis(500), back_off },
-        at: Span::from_secs(2),
-        every: None,
-        on: Chosen { group: None, which: Which::Indices(vec![2]) },
-    }];
+    strikes(&mut scenario, OFFLINE, &[2]);
     let mut history = History::ordinary(scenario);
     let (conn, at) = (ConnId(2), ms(2_100));
     history.phase(Phase::WarmUp, 100).tell(Event::Disrupted { conn, at, strike: 0 }).tell(Event::Leaving { conn, at });

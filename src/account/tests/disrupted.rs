@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::history::{History, ms, scenario};
+use super::super::history::{History, OFFLINE, ms, scenario, strikes};
 use super::super::{Account, Disrupted, Isolation};
 use crate::base::{ConnId, PublisherId, Rate, Seq, Span};
 use crate::event::{ClosedBy, Event, Phase};
-use crate::scenario::model::{
-    BackOff, Chosen, DeadPeerCheck, Disruption, DisruptionChecks, IsolationCheck, RecoveryCheck, StrayAfterLeaveCheck, Verb, Which,
-};
+use crate::scenario::model::{BackOff, DeadPeerCheck, DisruptionChecks, IsolationCheck, RecoveryCheck, StrayAfterLeaveCheck, Verb};
 
 const BACK_OFF: BackOff = BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 };
 const HALF_A_SECOND: Span = Span::from_millis(500);
@@ -18,8 +16,7 @@ const A_SECOND: Span = Span::from_secs(1);
 /// happen within a second.
 fn with(verb: Verb) -> History {
     let mut scenario = scenario(4, 1);
-    scenario.disrupt =
-        vec![Disruption { verb, at: Span::from_secs(2), every: None, on: Chosen { group: None, which: Which::Indices(vec![1, 2]) } }];
+    strikes(&mut scenario, verb, &[1, 2]);
     scenario.checks.disruption = DisruptionChecks {
         recovery: Some(RecoveryCheck { within: A_SECOND }),
         dead_peer: Some(DeadPeerCheck { within: A_SECOND, code: None }),
@@ -36,7 +33,7 @@ fn begun(scenario: crate::scenario::Scenario) -> History {
 }
 
 fn offline() -> History {
-    with(Verb::Offline { span: HALF_A_SECOND, back_off: BACK_OFF })
+    with(OFFLINE)
 }
 
 trait Strikes {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::history::{History, ms, over_http, scenario};
+use super::super::history::{History, OFFLINE, ms, over_http, scenario, strikes};
 use super::super::{Account, Ledger, SendLog, Share, Tally, stray_name};
 use crate::base::{ConnId, Span};
 use crate::event::{DropCause, Event, Flaws, Phase, StrayKind};
-use crate::scenario::model::{Audience, BackOff, Chosen, Disruption, Encoding, Verb, Which};
+use crate::scenario::model::{Audience, Encoding};
 
 /// The account of one shard, whatever share it was told to look after.
 fn settled(ledger: Ledger, history: &History) -> Account {
@@ -148,13 +148,7 @@ fn of_several_reasons_to_stop_the_least_is_kept() {
 fn copies_that_come_after_the_plan_took_a_client_away_are_contested_by_the_plan() {
     for struck in [false, true] {
         let mut scenario = scenario(2, 1);
-        let back_off = BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 };
-        scenario.disrupt = vec![Disruption {
-            verb: Verb::Offline { span: Span::from_millis(500), back_off },
-            at: Span::from_secs(2),
-            every: None,
-            on: Chosen { group: None, which: Which::Indices(vec![1]) },
-        }];
+        strikes(&mut scenario, OFFLINE, &[1]);
         let mut history = History::ordinary(scenario);
         history.broadcasts(0, 10);
         if struck {

@@ -1,26 +1,18 @@
 //! Disruptions: what the plan does to clients is not the server's doing, and what it contests is told apart.
 
 use super::{findings, not_passed, one};
-use crate::account::history::{History, ms, scenario};
+use crate::account::history::{History, OFFLINE, ms, scenario, strikes};
 use crate::base::{ConnId, PublisherId, Seq, Span};
 use crate::check::Outcome;
 use crate::event::{ClosedBy, Closure, ConnectFailure, Event, Phase};
 use crate::scenario::Scenario;
-use crate::scenario::model::{
-    BackOff, Chosen, DeadPeerCheck, Disruption, IsolationCheck, RecoveryCheck, Resume, StrayAfterLeaveCheck, Verb, Which,
-};
+use crate::scenario::model::{DeadPeerCheck, IsolationCheck, RecoveryCheck, Resume, StrayAfterLeaveCheck, Verb};
 
 /// Clients 1 and 2 of so many are cut off two seconds after publishing begins (at 2,100 ms) for half a second, and may take a second
 /// to come back.
 pub(super) fn offline(clients: u32) -> Scenario {
     let mut scenario = scenario(clients, 1);
-    let back_off = BackOff { first: Span::from_millis(100), most: Span::from_secs(1), jitter: 0.0 };
-    scenario.disrupt = vec![Disruption {
-        verb: Verb::Offline { span: Span::from_millis(500), back_off },
-        at: Span::from_secs(2),
-        every: None,
-        on: Chosen { group: None, which: Which::Indices(vec![1, 2]) },
-    }];
+    strikes(&mut scenario, OFFLINE, &[1, 2]);
     scenario.checks.disruption.recovery = Some(RecoveryCheck { within: Span::from_secs(1) });
     scenario
 }
