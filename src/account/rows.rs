@@ -11,8 +11,9 @@ use crate::base::{Instant, Span};
 pub const MOST_ROWS: usize = 1_200;
 
 /// Bytes of rows kept by a shard before they are folded in pairs: a second in which very many copies came with very different
-/// delays takes some five kilobytes when it is over, and a soak may not grow by half a megabyte a minute for its first twenty.
-const ROOM: usize = 1 << 19;
+/// delays takes some four kilobytes when it is over, so that a loaded shard has taken all of this about a minute after it
+/// began, and is flat from then on.
+const ROOM: usize = 1 << 18;
 
 /// Rows that are kept however large they are.
 const LEAST_ROWS: usize = 64;
