@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::firsts::Firsts;
+use super::room;
 use crate::base::{Instant, PublisherId, Seed, Seq};
 
 /// Publications kept. Up to here the sample is everything; a quarter of a megabyte a shard, taken when the run begins, so that a soak does
@@ -107,7 +108,8 @@ pub(super) struct InFlight {
 /// What is over and has one of the lowest hashes so far.
 #[derive(Debug)]
 struct Sample {
-    places: BTreeMap<(u64, PublisherId, Seq), usize>,
+    /// Places in `rows`, ascending by the key of what stands there.
+    order: Vec<usize>,
     /// As many as there are places; what lies beyond is filler.
     rows: Box<[Spread]>,
 }
@@ -115,28 +117,36 @@ struct Sample {
 impl Sample {
     fn new() -> Self {
         let filler = Spread::begin(PublisherId(0), Seq(0), Instant::EPOCH, Instant::EPOCH, 0, 0, 0);
-        Self { places: BTreeMap::new(), rows: vec![filler; SAMPLE].into_boxed_slice() }
+        let mut order = Vec::new();
+        room::take(&mut order, SAMPLE as u64, SAMPLE, usize::MAX);
+        Self { order, rows: vec![filler; SAMPLE].into_boxed_slice() }
+    }
+
+    /// Where in the order a publication stands, or would.
+    fn find(&self, key: &(u64, PublisherId, Seq)) -> Result<usize, usize> {
+        self.order.binary_search_by(|place| self.rows[*place].key().cmp(key))
     }
 
     fn get_mut(&mut self, key: &(u64, PublisherId, Seq)) -> Option<&mut Spread> {
-        self.places.get(key).map(|place| &mut self.rows[*place])
+        let found = self.find(key).ok()?;
+        Some(&mut self.rows[self.order[found]])
     }
 
-    /// Takes a publication that is not in it, unless all that are have lower hashes.
+    /// Takes a publication that is not in it, unless all that are have lower hashes and there is room for no more.
     fn insert(&mut self, spread: Spread) {
-        let place = if self.places.len() < SAMPLE {
-            self.places.len()
-        } else {
-            let Some(last) = self.places.last_entry().filter(|last| *last.key() > spread.key()) else { return };
-            last.remove()
-        };
+        let mut place = self.order.len();
+        if place == SAMPLE {
+            let Some(last) = self.order.pop_if(|last| self.rows[*last].key() > spread.key()) else { return };
+            place = last;
+        }
+        let before = self.find(&spread.key());
+        debug_assert!(before.is_err(), "a publication leaves the ring once");
         self.rows[place] = spread;
-        let twice = self.places.insert(spread.key(), place);
-        debug_assert!(twice.is_none(), "a publication leaves the ring once");
+        self.order.insert(before.unwrap_or_else(|at| at), place);
     }
 
     fn into_rows(self) -> Vec<Spread> {
-        self.places.into_values().map(|place| self.rows[place]).collect()
+        self.order.into_iter().map(|place| self.rows[place]).collect()
     }
 }
 
