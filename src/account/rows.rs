@@ -10,13 +10,13 @@ use crate::base::{Instant, Span};
 /// Rows kept before they are folded in pairs.
 pub const MOST_ROWS: usize = 1_200;
 
-/// Bytes of rows kept by a shard before they are folded in pairs: a second in which very many copies came with very different
-/// delays takes some four kilobytes when it is over, so that a loaded shard has taken all of this about a minute after it
-/// began, and is flat from then on.
+/// Bytes that the distributions of a shard's rows may take before the rows are folded in pairs: a second in which very many
+/// copies came with very different delays takes some three kilobytes when it is over, so that a loaded shard has taken all of
+/// this about a minute after it began, and is flat from then on.
 const ROOM: usize = 1 << 18;
 
 /// Rows that are kept however large they are.
-const LEAST_ROWS: usize = 64;
+const LEAST_ROWS: usize = 48;
 
 /// Length of a row before any folding.
 pub const ROW: Span = Span::from_secs(1);
@@ -66,10 +66,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// What it takes in memory.
+    /// What it takes in memory besides itself.
     fn bytes(&self) -> usize {
-        let sketches = [&self.delivery, &self.transit, &self.pong, &self.beat];
-        size_of::<Self>() + sketches.iter().map(|sketch| sketch.bytes()).sum::<usize>()
+        [&self.delivery, &self.transit, &self.pong, &self.beat].iter().map(|sketch| sketch.bytes()).sum()
     }
 
     fn pack(&mut self) {

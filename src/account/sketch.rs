@@ -21,14 +21,15 @@ pub struct Sketch {
 enum Counts {
     /// Open for more.
     Open(Vec<(u16, u32)>),
-    /// Each bucket as its distance from the one before, and its count: two to three bytes for both instead of eight.
+    /// Each bucket as its count, doubled, and one more where others lie between it and the one before; then so many do: one to
+    /// two bytes an entry instead of eight, since delays crowd.
     Packed(Box<[u8]>),
 }
 
 /// The entries of either.
 enum Entries<'a> {
     Open(std::slice::Iter<'a, (u16, u32)>),
-    Packed { rest: Cursor<'a>, bucket: u16 },
+    Packed { rest: Cursor<'a>, next: u16 },
 }
 
 const fn coarse(ns: u64) -> usize {
@@ -133,7 +134,7 @@ impl Counts {
     fn entries(&self) -> Entries<'_> {
         match self {
             Self::Open(counts) => Entries::Open(counts.iter()),
-            Self::Packed(bytes) => Entries::Packed { rest: Cursor(bytes), bucket: 0 },
+            Self::Packed(bytes) => Entries::Packed { rest: Cursor(bytes), next: 0 },
         }
     }
 
@@ -149,11 +150,14 @@ impl Counts {
 
     fn pack(&mut self) {
         let Self::Open(counts) = self else { return };
-        let (mut bytes, mut before) = (Vec::with_capacity(counts.len() * 3), 0);
+        let (mut bytes, mut next) = (Vec::with_capacity(counts.len() * 3), 0);
         for (bucket, n) in counts.iter() {
-            varint::put(&mut bytes, u64::from(bucket - before));
-            varint::put(&mut bytes, u64::from(*n));
-            before = *bucket;
+            let between = bucket - next;
+            varint::put(&mut bytes, u64::from(*n) << 1 | u64::from(between > 0));
+            if between > 0 {
+                varint::put(&mut bytes, u64::from(between));
+            }
+            next = bucket + 1;
         }
         *self = Self::Packed(bytes.into_boxed_slice());
     }
@@ -165,9 +169,12 @@ impl Iterator for Entries<'_> {
     fn next(&mut self) -> Option<(u16, u32)> {
         match self {
             Self::Open(counts) => counts.next().copied(),
-            Self::Packed { rest, bucket } => {
-                *bucket += u16::try_from(rest.number()?).ok()?;
-                Some((*bucket, rest.small()?))
+            Self::Packed { rest, next } => {
+                let number = rest.number()?;
+                let between = if number & 1 == 1 { u16::try_from(rest.number()?).ok()? } else { 0 };
+                let bucket = *next + between;
+                *next = bucket + 1;
+                Some((bucket, u32::try_from(number >> 1).ok()?))
             }
         }
     }
@@ -248,6 +255,17 @@ mod tests {
         for (one, other) in [(false, false), (false, true), (true, true)] {
             assert_eq!(of([5, 9, 100], one), of([9, 5, 100], other));
             assert_ne!(of([5, 9, 100], one), of([5, 8, 100], other));
+        }
+    }
+
+    #[test]
+    fn delays_that_crowd_take_a_byte_or_two_each_when_packed() {
+        for (count, bytes) in [(63, 1_000), (8_191, 2_000)] {
+            let mut sketch = Sketch::default();
+            sketch.join((2_000..3_000).map(|bucket| (bucket, count)));
+            sketch.pack();
+            assert!((bytes..bytes + 4).contains(&sketch.bytes()), "{} bytes", sketch.bytes());
+            assert_eq!(sketch.values().count(), 1_000);
         }
     }
 
