@@ -20,6 +20,7 @@ use super::rows::{Interval, Rows};
 use super::send_log::SendLog;
 use super::share::{Share, Slots};
 use super::spread::InFlight;
+use super::standstill::Standstills;
 use super::tally::{HIGHEST_NS, Tally};
 use crate::base::{ConnId, Instant, PublisherId, Seq, Span};
 use crate::event::{Copy, Event, Flaws, Phase, StrayKind};
@@ -58,6 +59,7 @@ pub struct Ledger {
     /// The server's own broadcasts, where the scenario expects any.
     pub(super) feed: Option<Box<FeedBook>>,
     pub(super) readings: Readings,
+    pub(super) standstills: Standstills,
     pub(super) disrupted: DisruptionBook,
     pub(super) isolation: IsolationBook,
     /// When the last member became one.
@@ -108,6 +110,7 @@ impl Ledger {
             pulse: PulseBook::new(checks.heartbeat.as_ref(), slots),
             feed: FeedBook::new(&plan, share.index, limits.within, (0..size).map(|slot| share.conn(slot))),
             readings: Readings::default(),
+            standstills: Standstills::new(checks.instrument),
             disrupted: DisruptionBook::default(),
             isolation: IsolationBook::new(&plan),
             last_ready: Instant::EPOCH,
@@ -339,6 +342,7 @@ impl Ledger {
             Event::Health { at, reading } => {
                 let row = self.rows.at(at);
                 row.loop_lag_max = row.loop_lag_max.max(Some(reading.loop_lag));
+                self.standstills.read(at, reading.loop_lag);
                 self.readings.read(at, reading, &self.phases);
             }
             Event::Mishap { mishap, .. } => self.readings.befell(mishap),

@@ -34,6 +34,8 @@ pub struct Connections {
     pub lost: BTreeMap<String, u64>,
     /// Lost connections that were publishers'.
     pub lost_publishers: u64,
+    /// Lost connections that the server, or the network, may have given up because wsbench itself stood still.
+    pub lost_unheard: u64,
     /// Left as planned before the close phase.
     pub left: u64,
     /// Close codes received, `none` where there was none.
@@ -97,6 +99,7 @@ impl Connections {
         self.failed_here += other.failed_here;
         add(&mut self.lost, other.lost);
         self.lost_publishers += other.lost_publishers;
+        self.lost_unheard += other.lost_unheard;
         self.left += other.left;
         add(&mut self.close_codes, other.close_codes);
         add(&mut self.lost_codes, other.lost_codes);
@@ -128,6 +131,10 @@ pub(super) struct Life {
     /// When copies stopped being owed: we began to leave, or it was lost.
     pub(super) left: Instant,
     pub(super) closed: bool,
+    /// Ended unasked, by the server or the network.
+    pub(super) lost: bool,
+    /// From when on nobody listened until it was found lost: when that was, lies somewhere between.
+    pub(super) unheard_since: Instant,
     /// It ends, or began, by a disruption of the plan's.
     pub(super) planned: bool,
     /// It is not the client's first.
@@ -143,6 +150,8 @@ impl Life {
         ready: Instant::FAR,
         left: Instant::FAR,
         closed: false,
+        lost: false,
+        unheard_since: Instant::FAR,
         planned: false,
         again: false,
         away_since: Instant::FAR,
@@ -271,6 +280,7 @@ impl Lives {
         let Some(who) = who else { return false };
         // What its loss overlaps is the server's doing, not the plan's.
         life.planned = false;
+        life.lost = closure.by != ClosedBy::Violation;
         *sums.lost.entry(who.into()).or_default() += 1;
         *sums.lost_codes.entry(code.clone()).or_default() += 1;
         sums.lost_publishers += u64::from(publisher);

@@ -32,6 +32,7 @@ mod settle;
 mod share;
 mod sketch;
 mod spread;
+mod standstill;
 mod tally;
 mod window;
 

@@ -84,7 +84,7 @@ impl Closing<'_> {
         let (hi, end) = if left == Instant::FAR {
             (Boundary::exact(count), Boundary::exact(count))
         } else {
-            (self.log.outlived(publisher, self.within, left), from(left))
+            (self.log.outlived(publisher, self.within, left.min(life.unheard_since)), from(left))
         };
         let hi = hi.max(lo);
         Owed { open, lo, hi, end: end.max(hi), count }
@@ -167,6 +167,7 @@ impl Ledger {
     #[must_use]
     pub fn settle(mut self, log: &SendLog, end: Instant) -> Account {
         self.pour();
+        self.give_up();
         let closed_at = self.phases.get(&Phase::Close).copied().unwrap_or(end).min(end);
         let cut = if self.interrupted.is_some() { closed_at } else { Instant::FAR };
         let plan = self.plan.clone();
@@ -231,6 +232,20 @@ impl Ledger {
             disruptions,
             rows: sheet.rows,
             bounds: sheet.bounds,
+        }
+    }
+
+    /// A connection that was lost while the instrument stood still was lost some time in it, and nobody saw when: what was sent to it
+    /// since the standstill began is contested.
+    fn give_up(&mut self) {
+        let now = self.lives.lives.iter_mut().enumerate().map(|(slot, life)| (Some(slot), life));
+        for (slot, life) in now.chain(self.past.iter_mut().map(|(.., life)| (None, life))).filter(|(_, life)| life.lost) {
+            let Some(began) = self.standstills.began_before(life.left) else { continue };
+            life.unheard_since = began;
+            self.lives.sums.lost_unheard += 1;
+            if let (Some(feed), Some(slot)) = (&mut self.feed, slot) {
+                feed.leave(slot, began);
+            }
         }
     }
 }

@@ -8,10 +8,6 @@ use crate::base::Span;
 use crate::event::{DropCause, Phase};
 use crate::plan::Plan;
 
-/// How many times the limit on event-loop lag (a percentile) a single lag may be before the loop counts as having stood still:
-/// one stop of seconds in a long run is less than one reading in a hundred, and spoils every latency of those seconds.
-const STOOD_STILL: u64 = 5;
-
 /// A shard that used more of its core than this had no room left.
 const SATURATED: f64 = 0.95;
 
@@ -48,7 +44,7 @@ pub(super) fn unfit(plan: &Plan, account: &Account) -> Vec<String> {
         ));
     }
     let longest = Span::from_nanos(lag.max());
-    if longest > limits.max_loop_lag.times(STOOD_STILL) {
+    if longest > limits.longest_lag() {
         reasons.push(format!(
             "the event loop stood still for {longest} at least once: something stopped or starved wsbench; use a machine that does nothing else."
         ));
@@ -60,7 +56,7 @@ pub(super) fn unfit(plan: &Plan, account: &Account) -> Vec<String> {
             mishaps.asleep
         ));
     }
-    if longest.max(limits.max_loop_lag.times(STOOD_STILL)) < mishaps.stood_still {
+    if longest.max(limits.longest_lag()) < mishaps.stood_still {
         reasons.push(format!(
             "the process that coordinates the workers (and is the built-in server, where there is one) stood still for {} at least once: something stopped or starved it; use a machine that does nothing else.",
             mishaps.stood_still

@@ -36,10 +36,16 @@ fn examine(check: &Check, evidence: &Evidence<'_>) -> Vec<Finding> {
             n => format!("{} ended: {} (close codes: {})", count(n), how.collect::<Vec<_>>().join(", "), codes.join(", ")),
         },
         violations: lost,
+        timing: sums.lost_unheard,
+        excuse: (sums.lost_unheard > 0).then(|| {
+            format!(
+                "{} lost while wsbench itself stood still: a server may give up a client that neither reads nor answers.",
+                several(sums.lost_unheard, "connection was", "connections were")
+            )
+        }),
         note: vec![hint(evidence, lost)],
         witnesses: witnesses([&sums.losses]),
         empty: "no connection opened",
-        ..Draft::default()
     };
     vec![draft.conclude(check, evidence)]
 }

@@ -460,3 +460,12 @@ pub struct InstrumentCheck {
     /// The event-loop lag (p99) beyond which the run is inconclusive.
     pub max_loop_lag: Span,
 }
+
+impl InstrumentCheck {
+    /// The longest single lag that is no standstill: a stop of seconds in a long run is less than one reading in a hundred, and
+    /// spoils all that those seconds tell.
+    #[must_use]
+    pub const fn longest_lag(&self) -> Span {
+        self.max_loop_lag.times(5)
+    }
+}

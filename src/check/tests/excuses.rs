@@ -291,3 +291,44 @@ fn a_return_that_our_own_limits_made_late_is_not_held_against_the_server() {
     assert_eq!(returns(&[ours, theirs], &[]).outcome, Outcome::Fail, "it was also turned away");
     assert_eq!(returns(&[ours], &[2]).outcome, Outcome::Fail, "one failure does not explain two clients");
 }
+
+/// Two clients of four are lost at these times, the second of them for good reason or none; the instrument stood still from 3 to 5 s.
+fn given_up(at: [u64; 2], by: ClosedBy) -> (Finding, Finding, Account) {
+    let mut history = History::ordinary(scenario(4, 1));
+    for n in 0..50 {
+        let seq = history.publishes(0, 200 + 100 * n);
+        for client in (0..4).filter(|client| *client < 2 || 200 + 100 * n < 3_000) {
+            history.gets(client, 0, seq, 205 + 100 * n);
+        }
+    }
+    history.lag(5_000, 2_000);
+    (2..).zip(at).for_each(|(client, at)| {
+        history.is_lost(client, at, by, Some(1011));
+    });
+    history.closes(8_000, 9_500);
+    let account = history.over(1);
+    let findings = judge(&history.plan, &account);
+    let of = |check| findings.iter().find(|finding| finding.check == check).expect("asked for").clone();
+    (of("survival"), of("delivery"), account)
+}
+
+#[test]
+fn clients_that_are_given_up_while_the_instrument_stands_still_are_not_held_against_the_server() {
+    let (survival, delivery, account) = given_up([5_001, 5_400], ClosedBy::Server);
+    assert_eq!(account.connections.lost_unheard, 2);
+    assert_eq!(survival.outcome, Outcome::Inconclusive, "{survival:#?}");
+    assert!(survival.note.contains("2 connections were lost while wsbench itself stood still"));
+    assert_eq!(account.copies.missing, 0, "{delivery:#?}");
+    // 1.9 s to 5 s of two clients: from a second before the standstill, when the limit of what was sent ran out in it.
+    assert!((60..=64).contains(&account.copies.contested), "{}", account.copies.contested);
+    assert_eq!(delivery.outcome, Outcome::Inconclusive, "a third of all is contested: {delivery:#?}");
+}
+
+#[test]
+fn a_client_given_up_long_after_a_standstill_or_for_a_violation_is_held_against_the_server() {
+    let (survival, delivery, account) = given_up([5_400, 7_300], ClosedBy::Network);
+    assert_eq!((account.connections.lost_unheard, survival.outcome), (1, Outcome::Fail), "{survival:#?}");
+    assert!(account.copies.missing > 10 && delivery.outcome == Outcome::Fail, "{delivery:#?}");
+    let (survival, _, account) = given_up([5_001, 5_400], ClosedBy::Violation);
+    assert_eq!((account.connections.lost_unheard, survival.outcome), (0, Outcome::Fail), "{survival:#?}");
+}
