@@ -283,3 +283,95 @@ fn the_program_survives_a_server_that_says_anything() {
         assert!(liar.told.load(Ordering::Relaxed) > 100, "the conversations were held");
     }
 }
+
+/// What a server that never reads says to everyone who comes: so many of these frames.
+fn deaf(frame: &'static [u8], times: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut stream = stream;
+                let mut request = Vec::new();
+                let mut buffer = [0; 4096];
+                while !request.windows(4).any(|w| w == b"\r\n\r\n") {
+                    match stream.read(&mut buffer) {
+                        Ok(0) | Err(_) => return,
+                        Ok(read) => request.extend_from_slice(&buffer[..read]),
+                    }
+                }
+                let text = String::from_utf8_lossy(&request);
+                let key = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
+                let accept = accept(key);
+                let head = format!("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+                if stream.write_all(head.as_bytes()).is_err() {
+                    return;
+                }
+                let many = frame.repeat(1_000);
+                for _ in 0..times / 1_000 {
+                    if stream.write_all(&many).is_err() {
+                        return;
+                    }
+                }
+                // Stays, and does not read.
+                thread::park_timeout(Duration::from_secs(60));
+            });
+        }
+    });
+    port
+}
+
+/// The report of a run of two clients against a server that never reads, and the most memory the program took, in KiB.
+fn against_the_deaf(port: u16, replies: &str) -> (serde_json::Value, u64) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let scenario = directory.path().join("deaf.toml");
+    let text = format!(
+        "{replies}\n[clients]\ncount = 2\n[publish]\npace = \"5/s\"\n[phases]\nsteady = \"4s\"\ndrain = \"500ms\"\n\
+         [checks.delivery]\nwithin = \"400ms\"\n"
+    );
+    std::fs::write(&scenario, text).expect("writable");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wsbench"))
+        .arg("run")
+        .arg(&scenario)
+        .args(["--url", &format!("ws://127.0.0.1:{port}/"), "--seed", "1", "--threads", "1", "--format", "json", "--quiet"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let mut stdout = child.stdout.take().expect("piped");
+    let reading = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let mut most = 0;
+    while child.try_wait().expect("waits").is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    let text = reading.join().expect("reads").expect("text");
+    (serde_json::from_str(&text).expect("a report"), most)
+}
+
+#[test]
+fn pings_of_a_server_that_never_reads_do_not_fill_the_memory() {
+    // 40 MB of pings for each of two clients, each of which has a pong of its size.
+    const PING: [u8; 127] = {
+        let mut ping = [b'p'; 127];
+        (ping[0], ping[1]) = (0x89, 125);
+        ping
+    };
+    let (report, most) = against_the_deaf(deaf(&PING, 320_000), "");
+    assert!(most < 60_000, "{most} KiB");
+    assert_eq!(report["summary"]["connections"]["lost"], 0, "{:#}", report["summary"]["connections"]);
+}
+
+#[test]
+fn answers_that_a_server_never_reads_do_not_fill_the_memory() {
+    let reply = format!("reply = [{{ when = \"q\", send = \"{}\" }}]", "a".repeat(300));
+    let (report, most) = against_the_deaf(deaf(b"\x81\x01q", 150_000), &reply);
+    assert!(most < 60_000, "{most} KiB");
+    let survival = report["findings"].as_array().expect("findings").iter().find(|f| f["check"] == "survival").expect("judged");
+    assert!(survival["witnesses"][0]["what"].as_str().expect("told").contains("does not read"), "{survival:#}");
+}

@@ -24,7 +24,8 @@ use super::shard::Shard;
 use super::stream::Stream;
 use super::talk::{Talk, Todo};
 
-/// Bytes a server may leave unread before further publications on this connection are dropped (and counted).
+/// Bytes a server may leave unread before further publications on this connection are dropped (and counted), of its pings only the
+/// newest is answered (RFC 6455 section 5.5.3), and a client that has more to answer gives up (and is reported as lost).
 const OUTBOX_LIMIT: usize = 4 << 20;
 /// Reads in a row of a connection that has more and more to read; then the others have their turn. (A read that fills the buffer
 /// ends the turn; TLS gives a record at a time.)
@@ -49,6 +50,8 @@ pub(super) struct Io {
     pub(super) written: usize,
     pub(super) waker: Waker,
     pub(super) failed: bool,
+    /// The newest ping that came while the outbox was beyond its limit: to be answered when there is room again.
+    pub(super) pong_due: Option<Box<[u8]>>,
 }
 
 impl Link {
@@ -62,7 +65,7 @@ impl Link {
         deflating: Option<Deflating>,
     ) -> Self {
         Self {
-            io: Io { stream, out: Vec::new(), written: 0, waker: Waker::noop().clone(), failed: false },
+            io: Io { stream, out: Vec::new(), written: 0, waker: Waker::noop().clone(), failed: false, pong_due: None },
             reader: if deflating.is_some() { Reader::with_deflate(limit) } else { Reader::new(limit) },
             session: Session {
                 conn,
@@ -184,7 +187,7 @@ impl Link {
 
     /// Whether the outbox is beyond its limit.
     pub(super) fn is_blocked(&self) -> bool {
-        self.io.out.len() - self.io.written > OUTBOX_LIMIT
+        self.io.is_blocked()
     }
 
     /// Appends a frame whose payload `write` makes, and sends what the socket takes.
@@ -294,6 +297,11 @@ impl Link {
 }
 
 impl Io {
+    /// Whether more waits for the server to read it than may.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.out.len() - self.written > OUTBOX_LIMIT
+    }
+
     /// Writes what the socket takes; the reading task is woken when it takes more.
     pub(super) fn flush(&mut self) {
         let waker = self.waker.clone();
@@ -306,7 +314,14 @@ impl Io {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]) {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => self.failed = true,
                 Poll::Ready(Ok(n)) => self.written += n,
-                Poll::Pending => return,
+                Poll::Pending => {
+                    // A server that always leaves something unread must not make us keep what it has read.
+                    if self.written > OUTBOX_LIMIT {
+                        self.out.drain(..self.written);
+                        self.written = 0;
+                    }
+                    return;
+                }
             }
         }
         if let Poll::Ready(Err(_)) = Pin::new(&mut self.stream).poll_flush(cx) {
@@ -339,6 +354,7 @@ impl Future for Reading {
         }
         if link.io.written < link.io.out.len() {
             link.io.poll_flush(cx);
+            link.session.answer_late(&mut link.io);
         }
         let mut buffer = shard.buffer.borrow_mut();
         for _ in 0..TURN {

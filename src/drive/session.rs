@@ -94,9 +94,41 @@ impl Session {
         io.flush();
     }
 
+    /// Answers a ping, or keeps it in mind where the server does not read what it is sent.
+    fn answer(&mut self, io: &mut Io, bytes: &[u8]) {
+        if io.is_blocked() {
+            io.pong_due = Some(bytes.into());
+            return;
+        }
+        let mask = self.next_mask();
+        frame::write_client(&mut io.out, Opcode::Pong, bytes, mask);
+        io.flush();
+    }
+
+    /// Answers the newest of the pings that came while the server did not read.
+    #[inline]
+    pub(super) fn answer_late(&mut self, io: &mut Io) {
+        if !io.is_blocked()
+            && let Some(bytes) = io.pong_due.take()
+            && matches!(self.state, State::Waiting | State::Ready)
+        {
+            self.answer(io, &bytes);
+        }
+    }
+
+    /// A server that asks and asks and does not read the answers: they may not pile up without bound.
+    #[cold]
+    fn give_up(&mut self, shard: &Shard, io: &Io, at: Instant) {
+        self.end(shard, at, None, "given up: the server does not read what this client answers, and 4 MiB of it wait");
+        io.waker.wake_by_ref();
+    }
+
     /// Does what the conversation asks for.
     pub(super) fn carry_out(&mut self, shard: &Shard, io: &mut Io, at: Instant, todo: Todo) {
         for (bytes, text) in &todo.send {
+            if io.is_blocked() {
+                return self.give_up(shard, io, at);
+            }
             self.send(io, bytes, *text);
         }
         for errand in todo.errands {
@@ -148,9 +180,7 @@ impl Session {
             Message::Deflated { text, payload } => self.on_deflated(shard, io, at, payload, text),
             Message::Ping(bytes) => {
                 if self.state != State::Closing {
-                    let mask = self.next_mask();
-                    frame::write_client(&mut io.out, Opcode::Pong, bytes, mask);
-                    io.flush();
+                    self.answer(io, bytes);
                 }
                 shard.observe(Event::ServerPing { conn: self.conn, at });
                 Ok(())
