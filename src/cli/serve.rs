@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -219,21 +219,30 @@ fn faults(specs: &[String], file: Option<&Path>) -> Result<Vec<Fault>, String> {
 /// The kinds of faults, a line each.
 fn list_faults() -> Exit {
     for kind in fault::Kind::ALL {
-        print_line(&format!("{:<19} {}", kind.name(), kind.about()));
+        super::terminal::print(&format!("{:<19} {}\n", kind.name(), kind.about()));
     }
     Exit::Pass
 }
 
-/// Opens the fault log; the sink writes a line per act, and the value returned flushes it when told.
-fn fault_log(path: &Path) -> std::io::Result<(ActSink, Arc<Mutex<BufWriter<File>>>)> {
-    let file = Arc::new(Mutex::new(BufWriter::new(File::create(path)?)));
-    let writer = Arc::clone(&file);
+/// The first error of a fault log, if there was one.
+type Incomplete = Arc<Mutex<Option<std::io::Error>>>;
+
+/// Opens the fault log. The sink writes a line per act, at once: who kills the server wants to know what it did until then.
+fn fault_log(path: &Path) -> std::io::Result<(ActSink, Incomplete)> {
+    let file = Mutex::new(File::create(path)?);
+    let incomplete = Incomplete::default();
+    let first = Arc::clone(&incomplete);
     let sink = move |line: &str| {
-        let mut file = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk is found out when the log is flushed at the end.
-        let _ = writeln!(file, "{line}");
+        let written = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(format!("{line}\n").as_bytes());
+        if let Err(error) = written {
+            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.is_none() {
+                complain(Exit::Environment, &format!("the fault log is incomplete from here on: {error}"));
+                *first = Some(error);
+            }
+        }
     };
-    Ok((Arc::new(sink), file))
+    Ok((Arc::new(sink), incomplete))
 }
 
 /// Serves until SIGINT or SIGTERM, then closes everyone and prints the totals.
@@ -243,13 +252,15 @@ pub fn run(args: ServeArgs) -> Exit {
         return list_faults();
     }
     let log = args.log;
-    let acts = match args.fault_log.as_deref().map(fault_log).transpose() {
-        Ok(acts) => acts,
-        Err(error) => return complain(Exit::Environment, &format!("cannot write the fault log: {error}")),
-    };
+    let fault_log_at = args.fault_log.clone();
     let config = match args.config() {
         Ok(config) => config,
         Err(error) => return complain(Exit::Usage, &error),
+    };
+    // Only now, so that a slip of the pen does not empty the log of the run before.
+    let acts = match fault_log_at.as_deref().map(fault_log).transpose() {
+        Ok(acts) => acts,
+        Err(error) => return complain(Exit::Environment, &format!("cannot write the fault log: {error}")),
     };
     raise_descriptor_limit();
     // Before the URL is out, so that a signal sent as soon as it is read finds us ready.
@@ -275,9 +286,9 @@ pub fn run(args: ServeArgs) -> Exit {
     for (kind, times) in book.counts() {
         print_line(&format!("fault {}: {times}", kind.name()));
     }
-    match acts.map(|(_, file)| file.lock().unwrap_or_else(PoisonError::into_inner).flush()) {
-        Some(Err(error)) => complain(Exit::Environment, &format!("the fault log is incomplete: {error}")),
-        _ => Exit::Pass,
+    match acts.and_then(|(_, incomplete)| incomplete.lock().unwrap_or_else(PoisonError::into_inner).take()) {
+        Some(error) => complain(Exit::Environment, &format!("the fault log is incomplete: {error}")),
+        None => Exit::Pass,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Must never know a client or a frame.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -250,6 +251,10 @@ impl FromStr for Fault {
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| SpecError::Key(part.trim().into()))?;
             fault.set(key.trim(), value.trim())?;
+            let every_time = (fault.rate - 1.0).abs() < f64::EPSILON && fault.every == 1;
+            if kind == Kind::Stall && !every_time {
+                return Err(wrong(key.trim(), value.trim(), "a stall strikes whenever its time comes; use from, until and period"));
+            }
         }
         Ok(fault)
     }
@@ -286,14 +291,29 @@ fn parse_argument(kind: Kind, text: &str) -> Result<Argument, SpecError> {
         Argument::None => Err(error("it takes no argument")),
         Argument::Text(_) => Ok(Argument::Text(text.into())),
         Argument::Share(_) => parse_share(text).map(Argument::Share).ok_or_else(|| error("write `10%`")),
-        Argument::Count(_) => text.parse().ok().filter(|n| *n > 0).map(Argument::Count).ok_or_else(|| error("write a whole number from 1")),
+        Argument::Count(_) => {
+            let (fits, wanted) = counts(kind);
+            text.parse().ok().filter(|n| fits.contains(n)).map(Argument::Count).ok_or_else(|| error(wanted))
+        }
         Argument::Span(..) => {
             let (from, to) = text.split_once("..").unwrap_or((text, text));
             match (parse_duration(from), parse_duration(to)) {
+                (Ok(Duration::ZERO), Ok(_)) if kind == Kind::PongUnsolicited => Err(error("must be longer than nothing")),
                 (Ok(from), Ok(to)) if from <= to => Ok(Argument::Span(from, to)),
                 _ => Err(error("write `100ms` or `10ms..50ms`")),
             }
         }
+    }
+}
+
+/// The numbers that make sense for a kind, and what to write instead.
+const fn counts(kind: Kind) -> (RangeInclusive<u64>, &'static str) {
+    match kind {
+        Kind::Rsv => (1..=7, "write 4, 2 or 1, or their sum"),
+        Kind::Refuse => (300..=599, "write an HTTP status from 300 to 599"),
+        Kind::Close | Kind::DeadCode => (1000..=4999, "write a close code from 1000 to 4999"),
+        Kind::Oversize => (1 << 16..=u64::MAX >> 1, "write a whole number from 65536: more than any copy has"),
+        _ => (1..=u64::MAX, "write a whole number from 1"),
     }
 }
 
@@ -417,6 +437,14 @@ mod tests {
             ("drop,every=0", "`0`"),
             ("drop,clients=5..3", "`5..3`"),
             ("drop=3", "no argument"),
+            ("rsv=8", "their sum"),
+            ("refuse=99999", "HTTP status"),
+            ("close=1", "close code"),
+            ("dead-code=99999", "close code"),
+            ("oversize=3", "65536"),
+            ("pong-unsolicited=0s", "longer than nothing"),
+            ("stall=1s,from=1s,rate=50%", "use from, until and period"),
+            ("stall=1s,every=2", "use from, until and period"),
             ("delay=soon", "`soon`"),
             ("truncate=0", "`0`"),
             ("drop,from", "`from`"),
