@@ -2,7 +2,7 @@
 //! renamed into it, so that no reader ever sees half a report.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::exit::Stopped;
@@ -11,9 +11,9 @@ use super::exit::Stopped;
 #[derive(Debug)]
 pub(super) struct Target {
     place: PathBuf,
-    partial: PathBuf,
+    /// Where it is written until it is whole; `None` for a device or a pipe, which is written to and never replaced.
+    partial: Option<PathBuf>,
     file: File,
-    done: bool,
 }
 
 impl Target {
@@ -22,17 +22,25 @@ impl Target {
     /// # Errors
     /// When it cannot be written, or the file is already there and may not be replaced.
     pub(super) fn open(place: &Path, replace: bool) -> Result<Self, Stopped> {
-        if !replace && place.exists() {
+        let unwritable = |e| Stopped::environment(format!("cannot write {}: {e}", place.display()));
+        let there = fs::metadata(place);
+        if there.as_ref().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            let file = File::options().write(true).open(place).map_err(unwritable)?;
+            return Ok(Self { place: place.to_owned(), partial: None, file });
+        }
+        if !replace && there.is_ok() {
             return Err(Stopped::environment(format!(
                 "{} is already there: choose another place, or replace it with --force",
                 place.display()
             )));
         }
+        // A link stays one: what it leads to is replaced.
+        let place = &fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = place.with_file_name(name);
-        let file = File::create(&partial).map_err(|e| Stopped::environment(format!("cannot write {}: {e}", place.display())))?;
-        Ok(Self { place: place.to_owned(), partial, file, done: false })
+        let file = File::create(&partial).map_err(unwritable)?;
+        Ok(Self { place: place.clone(), partial: Some(partial), file })
     }
 
     /// Writes the bytes and puts the file in its place.
@@ -40,18 +48,25 @@ impl Target {
     /// # Errors
     /// When the disk does not take them; the old file, if any, is then still there.
     pub(super) fn write(mut self, bytes: &[u8]) -> Result<(), Stopped> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data()).and_then(|()| fs::rename(&self.partial, &self.place));
-        written.map_err(|e| Stopped::environment(format!("cannot write {}: {e}", self.place.display())))?;
-        self.done = true;
-        Ok(())
+        let place = self.place.display().to_string();
+        let mut whole = || {
+            self.file.write_all(bytes)?;
+            if let Some(partial) = &self.partial {
+                self.file.sync_data()?;
+                fs::rename(partial, &self.place)?;
+                self.partial = None;
+            }
+            Ok(())
+        };
+        whole().map_err(|e: io::Error| Stopped::environment(format!("cannot write {place}: {e}")))
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
-        if !self.done {
+        if let Some(partial) = &self.partial {
             // Nothing was written: leave nothing behind.
-            let _ = fs::remove_file(&self.partial);
+            let _ = fs::remove_file(partial);
         }
     }
 }
@@ -86,6 +101,39 @@ mod tests {
         assert_eq!((fs::read(&place).expect("there"), listed()), (b"{}".to_vec(), 1));
         assert!(Target::open(&place, false).expect_err("there already").message.contains("--force"));
         assert!(Target::open(&place, true).is_ok());
+        assert!(Target::open(directory.path(), true).and_then(|target| target.write(b"")).is_err(), "a directory is no file");
         assert!(Target::open(Path::new("/proc/nowhere/report.json"), false).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_never_replaced() {
+        use std::os::unix::fs::FileTypeExt as _;
+        for replace in [false, true] {
+            Target::open(Path::new("/dev/null"), replace).expect("writable").write(b"{}").expect("taken");
+            assert!(fs::metadata("/dev/null").expect("there").file_type().is_char_device());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_and_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let full = Path::new("/dev/full");
+        assert!(Target::open(full, true).expect("opens").write(b"{}").is_err());
+        assert!(fs::metadata(full).expect("there").file_type().is_char_device());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (file, link) = (directory.path().join("today.json"), directory.path().join("latest.json"));
+        fs::write(&file, "old").expect("writable");
+        std::os::unix::fs::symlink("today.json", &link).expect("a link");
+        Target::open(&link, true).expect("writable").write(b"new").expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(fs::read(&file).expect("there"), b"new");
+        assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 2);
     }
 }

@@ -18,15 +18,15 @@ pub struct PresetsArgs {
 
 /// Lists or prints.
 #[must_use]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where things are printed")]
+#[expect(clippy::print_stderr, reason = "the command line is where things are printed")]
 pub fn run(args: &PresetsArgs) -> Exit {
     let Some(name) = &args.name else {
-        print!("{}", list());
+        super::terminal::print(&list());
         return Exit::Pass;
     };
     match Preset::find(name) {
         Some(preset) => {
-            print!("{}", preset.text);
+            super::terminal::print(preset.text);
             Exit::Pass
         }
         None => {

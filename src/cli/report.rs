@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::{Exit, Stopped};
+use super::output::Target;
 use super::terminal::write_out;
 use crate::check::Outcome;
 use crate::conformance::report as conformance;
@@ -235,7 +236,7 @@ pub(super) fn write(output: Option<&Path>, text: &str) -> Result<(), Stopped> {
     let unwritable =
         |name: String, error: &io::Error| Stopped { exit: Exit::Environment, message: format!("cannot write {name}: {error}") };
     if let Some(path) = output {
-        return fs::write(path, text).map_err(|error| unwritable(path.display().to_string(), &error));
+        return Target::open(path, true)?.write(text.as_bytes());
     }
     write_out(text).map_err(|error| unwritable("standard output".into(), &error))
 }
