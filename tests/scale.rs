@@ -3,6 +3,8 @@
 //! and send signals.
 #![cfg(target_os = "linux")]
 
+#[path = "scale/lost.rs"]
+mod lost;
 #[path = "scale/watched.rs"]
 mod watched;
 

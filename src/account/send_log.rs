@@ -151,6 +151,12 @@ impl SendLog {
         self.publishers.get(publisher.index()).map_or(0, |sent| sent.count)
     }
 
+    /// The same; `None` where nobody who knows has spoken.
+    #[must_use]
+    pub fn told(&self, publisher: PublisherId) -> Option<u32> {
+        self.publishers.get(publisher.index()).filter(|sent| sent.known).map(|sent| sent.count)
+    }
+
     /// Publications sent by all publishers.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -333,6 +339,17 @@ mod tests {
         let mut log = of_two(5, 64);
         log.push(PublisherId(1), Instant::from_nanos(40), Instant::from_nanos(50));
         assert_eq!((log.first_sent(), log.total()), (Instant::from_nanos(50), 6));
+    }
+
+    #[test]
+    fn that_a_publisher_sent_nothing_is_told_only_by_who_drives_it() {
+        let plan = History::of(scenario(2, 2)).plan;
+        let told = |log: &SendLog| [0, 1, 2].map(|p| log.told(PublisherId(p)));
+        assert_eq!(told(&SendLog::empty(&plan)), [None; 3]);
+        let mut log = SendLog::new(&plan, Share { index: 1, of: 2 });
+        assert_eq!(told(&log), [None, Some(0), None]);
+        log.merge(&of_two(3, 64));
+        assert_eq!(told(&log), [Some(3), Some(0), None]);
     }
 
     #[test]

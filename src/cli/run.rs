@@ -325,7 +325,7 @@ async fn drive(
     }
     let outcome = outcome.map_err(Stopped::environment)?;
     for lost in &outcome.lost {
-        say(&format!("wsbench: {lost}"));
+        say(&format!("wsbench: {}", lost.reason));
     }
     Ok((outcome, facts))
 }

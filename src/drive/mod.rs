@@ -53,5 +53,5 @@ pub mod worker;
 pub use classify::{Expectations, Kind, Part};
 pub use gauge::Progress;
 pub use live::{Live, Sample};
-pub use run::{Cost, DriveError, Options, Outcome, Stop, run};
+pub use run::{Cost, DriveError, Lost, Options, Outcome, Stop, run};
 pub use target::Target;

@@ -72,12 +72,21 @@ pub type Stop = watch::Receiver<bool>;
 pub struct Outcome {
     /// The settled books.
     pub account: Account,
-    /// Worker processes that were lost, each with a sentence.
-    pub lost: Vec<String>,
+    /// Worker processes that were lost.
+    pub lost: Vec<Lost>,
     /// Nobody could be reached: why, in words.
     pub unreachable: Option<String>,
     /// What the run cost this process.
     pub cost: Cost,
+}
+
+/// A worker process that was lost, and what went with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The shards it drove: their books are lost.
+    pub shards: Vec<u32>,
+    /// What became of it, in a sentence.
+    pub reason: String,
 }
 
 /// What the run cost, as the system tells it.

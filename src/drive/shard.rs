@@ -76,8 +76,22 @@ pub(super) enum Word {
     Settled(Box<Account>, WorkerCost),
     /// It could not go on.
     Broken(String),
-    /// A worker process is gone, or does not answer: its shards' books are lost.
-    Lost { shares: Vec<Share>, reason: String },
+    /// A worker process is gone, or does not answer: its shards' books are lost. Its last word.
+    Lost(String),
+}
+
+/// A member's way to the coordinator. Every word bears the member's place: who has spoken must be known to tell who has not.
+#[derive(Clone)]
+pub(super) struct Voice {
+    pub(super) member: usize,
+    pub(super) words: mpsc::UnboundedSender<(usize, Word)>,
+}
+
+impl Voice {
+    pub(super) fn say(&self, word: Word) {
+        // The coordinator may be gone (second Ctrl-C): then nobody needs the word.
+        let _ = self.words.send((self.member, word));
+    }
 }
 
 /// What a shard is started with.
@@ -92,7 +106,7 @@ pub(super) struct Start {
     pub(super) journal: Option<Arc<Path>>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) directives: mpsc::UnboundedReceiver<Directive>,
-    pub(super) words: mpsc::UnboundedSender<Word>,
+    pub(super) voice: Voice,
 }
 
 /// A shard at work. Lives on one thread.
@@ -145,13 +159,12 @@ pub(super) struct Shard {
 
 /// Runs a shard to its end on the calling thread; its last word is its settled books, or what broke it.
 pub(super) fn run(start: Start) {
-    let words = start.words.clone();
+    let voice = start.voice.clone();
     let word = match serve(start) {
         Ok(account) => Word::Settled(Box::new(account), WorkerCost::default()),
         Err(error) => Word::Broken(error.to_string()),
     };
-    // The coordinator may be gone (second Ctrl-C): then nobody needs the word.
-    let _ = words.send(word);
+    voice.say(word);
 }
 
 fn serve(start: Start) -> std::io::Result<Account> {
@@ -164,7 +177,7 @@ fn serve(start: Start) -> std::io::Result<Account> {
         let file = File::options().append(true).open(place)?;
         shard.journal.replace(Some(JournalWriter::new(file, start.share.index, start.share.of)));
     }
-    let result = runtime.block_on(shard.clone().main(start.directives, start.words));
+    let result = runtime.block_on(shard.clone().main(start.directives, start.voice));
     // Dropping the tasks closes what is still open and gives the books back.
     drop(runtime);
     result?;
@@ -323,11 +336,7 @@ impl Shard {
         }
     }
 
-    async fn main(
-        self: Rc<Self>,
-        mut directives: mpsc::UnboundedReceiver<Directive>,
-        words: mpsc::UnboundedSender<Word>,
-    ) -> std::io::Result<()> {
+    async fn main(self: Rc<Self>, mut directives: mpsc::UnboundedReceiver<Directive>, voice: Voice) -> std::io::Result<()> {
         spawn_local(health::watch(self.clone()));
         spawn_local(talk::run_errands(self.clone()));
         spawn_local(slice::next(self.clone()));
@@ -346,7 +355,7 @@ impl Shard {
                 }
                 Directive::HandIn => {
                     let log = self.ledger.borrow().send_log().clone();
-                    let _ = words.send(Word::Log(Box::new(log)));
+                    voice.say(Word::Log(Box::new(log)));
                 }
                 Directive::Drain { at, log } => {
                     self.observe(Event::Phase { phase: Phase::Drain, at });

@@ -25,7 +25,7 @@ use super::host;
 use super::live::Sample;
 use super::pipe;
 use super::run::Options;
-use super::shard::{Directive, Word};
+use super::shard::{Directive, Voice, Word};
 use super::target::{Target, Trust};
 
 /// The hidden subcommand that makes a process a worker.
@@ -91,18 +91,18 @@ impl Orders {
     }
 }
 
-/// Starts a worker process and listens to it. Its words go to `words`, its readings to `gauge`; when its pipe ends before its
-/// books came, its shares are lost.
-pub(super) fn hire(orders: Orders, gauge: Arc<Gauge>, words: mpsc::UnboundedSender<Word>) -> io::Result<mpsc::UnboundedSender<Directive>> {
+/// Starts a worker process and listens to it. Its words go to `voice`, its readings to `gauge`; when its pipe ends before its
+/// books came, it is lost.
+pub(super) fn hire(orders: Orders, gauge: Arc<Gauge>, voice: Voice) -> io::Result<mpsc::UnboundedSender<Directive>> {
     let mut child =
         Command::new(std::env::current_exe()?).arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("a worker without pipes"));
     };
     let (sender, directives) = mpsc::unbounded_channel();
-    let shares = orders.shares.clone();
+    let first = orders.shares.first().map_or(0, |share| share.index);
     tokio::spawn(speak(input, orders, directives));
-    tokio::spawn(listen(child, output, shares, gauge, words));
+    tokio::spawn(listen(child, output, first, gauge, voice));
     Ok(sender)
 }
 
@@ -117,7 +117,7 @@ async fn speak(mut to: ChildStdin, orders: Orders, mut directives: mpsc::Unbound
     }
 }
 
-async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gauge: Arc<Gauge>, words: mpsc::UnboundedSender<Word>) {
+async fn listen(mut child: Child, mut from: ChildStdout, first: u32, gauge: Arc<Gauge>, voice: Voice) {
     let reason = loop {
         let Ok(said) = tokio::time::timeout(SILENCE, pipe::read::<Said>(&mut from)).await else {
             break format!("it said nothing for {SILENCE:?}");
@@ -125,9 +125,9 @@ async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gau
         match said {
             Ok(Some(Said::Reading(reading))) => gauge.show(&reading),
             Ok(Some(Said::Sample(sample))) => gauge.board.iter().for_each(|board| board.show(&sample)),
-            Ok(Some(Said::Log(log))) => drop(words.send(Word::Log(log))),
+            Ok(Some(Said::Log(log))) => voice.say(Word::Log(log)),
             Ok(Some(Said::Settled(account, cost))) => {
-                let _ = words.send(Word::Settled(account, cost));
+                voice.say(Word::Settled(account, cost));
                 let _ = child.wait().await;
                 return;
             }
@@ -137,8 +137,7 @@ async fn listen(mut child: Child, mut from: ChildStdout, shares: Vec<Share>, gau
         }
     };
     gauge.lose();
-    let first = shares.first().map_or(0, |s| s.index);
-    let _ = words.send(Word::Lost { shares, reason: format!("the worker process of shard {first} was lost: {reason}") });
+    voice.say(Word::Lost(format!("the worker process of shard {first} was lost: {reason}")));
 }
 
 async fn ended(child: &mut Child) -> String {

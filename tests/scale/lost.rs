@@ -1,0 +1,84 @@
+//! Worker processes that are killed: whenever it happens and however many they are, the run is inconclusive, says who was lost, and
+//! holds nothing against the server.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::scenario;
+use super::watched::{self, Running, Server};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Kills all workers of a run, of which there must be so many.
+fn kill_all(run: &Running, workers: usize) {
+    let all = run.workers();
+    assert_eq!(all.len(), workers, "worker processes");
+    all.into_iter().for_each(|pid| watched::signal(pid, Signal::KILL));
+}
+
+/// Waits for the end of a run that lost so many workers; gives its report and what it told.
+fn inconclusive(run: &mut Running, lost: usize) -> (Value, String) {
+    let (code, report, told) = run.end(LIMIT);
+    assert_eq!(code, Some(3), "{told}\n{report:#}");
+    assert_eq!(report["verdict"], "inconclusive");
+    assert_eq!(told.matches("was lost: it ended with signal: 9").count(), lost, "{told}");
+    let blamed: Vec<_> = report["findings"].as_array().into_iter().flatten().filter(|f| f["outcome"] == "fail").collect();
+    assert!(blamed.is_empty(), "nothing is held against the server: {blamed:#?}");
+    assert_eq!(report["summary"]["copies"]["missing"], 0);
+    (report, told)
+}
+
+fn copies(report: &Value, which: &str) -> u64 {
+    report["summary"]["copies"][which].as_u64().expect("a count")
+}
+
+#[test]
+fn all_workers_killed_while_publishing_is_inconclusive() {
+    let server = Server::start();
+    let mut run = Running::start(&scenario(20, 30), &["--url", &server.url, "--processes", "2"]);
+    run.until("steady");
+    kill_all(&run, 2);
+    let (report, _) = inconclusive(&mut run, 2);
+    assert_eq!(copies(&report, "owed"), 0);
+}
+
+#[test]
+fn all_workers_killed_in_the_ramp_is_inconclusive() {
+    let server = Server::start();
+    let slow = scenario(20, 1).replace("500/s", "1/s");
+    let mut run = Running::start(&slow, &["--url", &server.url, "--processes", "2"]);
+    run.until("ramp");
+    kill_all(&run, 2);
+    let (report, _) = inconclusive(&mut run, 2);
+    assert_eq!(copies(&report, "contested"), 0, "nothing was published");
+}
+
+#[test]
+fn workers_killed_one_in_the_drain_and_one_in_the_close_are_all_accounted_for() {
+    let server = Server::start();
+    let short = scenario(20, 1).replace("20s", "3s");
+    let mut run = Running::start(&short, &["--url", &server.url, "--processes", "2"]);
+    run.until("steady");
+    // Drain and closing handshakes with a server that stands still last as long as they may.
+    watched::signal(server.pid(), Signal::STOP);
+    run.until("drain");
+    let workers = run.workers();
+    watched::signal(workers[1], Signal::KILL);
+    run.until("close");
+    watched::signal(workers[0], Signal::KILL);
+    let (report, _) = inconclusive(&mut run, 2);
+    // Both had handed in what they sent: 50/s for a second and a half.
+    assert_eq!(copies(&report, "contested"), 20 * 75);
+}
+
+#[test]
+fn the_only_worker_killed_is_inconclusive() {
+    let server = Server::start();
+    let alone = scenario(1, 30).replace("publishers = 2", "publishers = 1");
+    let mut run = Running::start(&alone, &["--url", &server.url, "--processes", "2"]);
+    run.until("steady");
+    kill_all(&run, 1);
+    inconclusive(&mut run, 1);
+}
