@@ -15,6 +15,7 @@ use crate::base::{Instant, Span};
 use crate::plan::Plan;
 
 use super::clock::Clock;
+use super::contest::{Gone, contest};
 use super::gauge::Gauge;
 use super::live::Sample;
 use super::run::{DriveError, Lost, Options};
@@ -229,25 +230,20 @@ impl Crew {
             _ => Err(DriveError::Shard("it answered what it was not asked".into())),
         })
         .await?;
+        let lost = self.members.iter().zip(&self.gauges).filter(|(member, _)| member.lost.is_some());
+        let gone: Vec<Gone<'_>> = lost.map(|(member, gauge)| Gone { shares: &member.shares, sent: gauge.sent() }).collect();
+        contest(&mut settled.account, plan, &gone, &log);
         for member in self.members {
             // The thread of a lost shard may never end; one that has ended tells whether it panicked.
             if let Some(thread) = member.thread.filter(|thread| member.lost.is_none() || thread.is_finished()) {
                 thread.join().map_err(|_| DriveError::Shard("a shard's thread panicked".into()))?;
             }
             if let Some(reason) = member.lost {
-                contest(&mut settled.account, plan, &member.shares, &log);
                 settled.lost.push(Lost { shards: member.shares.iter().map(|share| share.index).collect(), reason });
             }
         }
         Ok(settled)
     }
-}
-
-/// What was owed to the clients of lost shards can be neither confirmed nor denied: it is contested.
-fn contest(account: &mut Account, plan: &Plan, shares: &[Share], log: &SendLog) {
-    let clients: u64 = shares.iter().map(|share| u64::from(share.size(plan.connections))).sum();
-    account.copies.contested += clients * log.total();
-    account.interrupted.get_or_insert_with(|| "a worker process was lost".to_owned());
 }
 
 #[cfg(test)]

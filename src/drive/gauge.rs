@@ -139,6 +139,11 @@ impl Gauge {
         self.p99.store(p99, Relaxed);
     }
 
+    /// Publications sent by the last sample.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
     pub(super) fn set_published(&self) {
         self.published.store(true, Relaxed);
     }

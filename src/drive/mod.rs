@@ -21,6 +21,7 @@
 mod alarm;
 mod classify;
 pub mod clock;
+mod contest;
 mod crew;
 mod deflating;
 pub mod dial;

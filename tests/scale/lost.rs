@@ -35,13 +35,15 @@ fn copies(report: &Value, which: &str) -> u64 {
 }
 
 #[test]
-fn all_workers_killed_while_publishing_is_inconclusive() {
+fn all_workers_killed_while_publishing_is_inconclusive_and_their_copies_contested() {
     let server = Server::start();
     let mut run = Running::start(&scenario(20, 30), &["--url", &server.url, "--processes", "2"]);
     run.until("steady");
     kill_all(&run, 2);
     let (report, _) = inconclusive(&mut run, 2);
     assert_eq!(copies(&report, "owed"), 0);
+    let contested = copies(&report, "contested");
+    assert!(contested > 0 && contested.is_multiple_of(20), "each publication is owed to each client: {contested}");
 }
 
 #[test]
@@ -80,5 +82,21 @@ fn the_only_worker_killed_is_inconclusive() {
     let mut run = Running::start(&alone, &["--url", &server.url, "--processes", "2"]);
     run.until("steady");
     kill_all(&run, 1);
-    inconclusive(&mut run, 1);
+    let (report, _) = inconclusive(&mut run, 1);
+    assert!(copies(&report, "contested") > 0);
+}
+
+#[test]
+fn with_rooms_the_copies_of_a_killed_worker_are_those_of_its_clients_rooms() {
+    let server = Server::with(&["--rooms"]);
+    let rooms = scenario(40, 30).replace("publishers = 2", "publishers = 4").replace("count = 40\n", "count = 40\nrooms = 10\n");
+    let url = format!("{}/{{room}}", server.url.trim_end_matches('/'));
+    let mut run = Running::start(&rooms, &["--url", &url, "--processes", "2", "--threads", "1"]);
+    run.until("steady");
+    watched::signal(run.workers()[1], Signal::KILL);
+    let (report, told) = inconclusive(&mut run, 1);
+    // Four clients to a room: what the other worker's two publishers sent, and about as much again by the killed one's.
+    let kept = 4 * report["summary"]["publications"]["sent"].as_u64().expect("a count");
+    let lost = copies(&report, "owed") + copies(&report, "contested") - kept;
+    assert!(lost > 0 && lost.is_multiple_of(4) && lost <= kept + 40, "{lost} with {kept} kept: {told}");
 }

@@ -60,8 +60,14 @@ pub(crate) struct Server {
 impl Server {
     /// A server that speaks when spoken to: no greeting, no heartbeat.
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wsbench"))
             .args(["serve", "--port", "0", "--heartbeat", "off", "--greeting", "off"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
