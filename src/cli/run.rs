@@ -193,7 +193,10 @@ fn attempt(args: &RunArgs, terminal: Terminal) -> Result<Exit, Stopped> {
             series.comparison = gate.compare(std::slice::from_mut(&mut report))?;
         }
         // A journal that could not be finished must not keep the report back: it is told at the end.
-        let kept = journal.map_or(Ok(()), |journal| journal.end(&outcome.cost));
+        let kept = journal.map_or(Ok(None), |journal| journal.end(&outcome.cost, &outcome.lost));
+        if let Ok(Some(note)) = &kept {
+            say(&format!("wsbench: {note}"));
+        }
         if let Some(files) = files {
             write(files, &report)?;
         }

@@ -83,7 +83,7 @@ pub struct Outcome {
 /// A worker process that was lost, and what went with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// The shards it drove: their books are lost.
+    /// The shards it drove: their books are lost, and their part of the journal has no end.
     pub shards: Vec<u32>,
     /// What became of it, in a sentence.
     pub reason: String,

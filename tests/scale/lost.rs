@@ -1,6 +1,7 @@
 //! Worker processes that are killed: whenever it happens and however many they are, the run is inconclusive, says who was lost, and
 //! holds nothing against the server.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -99,4 +100,39 @@ fn with_rooms_the_copies_of_a_killed_worker_are_those_of_its_clients_rooms() {
     let kept = 4 * report["summary"]["publications"]["sent"].as_u64().expect("a count");
     let lost = copies(&report, "owed") + copies(&report, "contested") - kept;
     assert!(lost > 0 && lost.is_multiple_of(4) && lost <= kept + 40, "{lost} with {kept} kept: {told}");
+}
+
+#[test]
+fn a_journal_ends_where_a_killed_worker_did_and_the_disk_is_not_blamed() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, killed, part) in [("one.wsj", 1, "shard 1, whose part"), ("all.wsj", 2, "shards 0, 1, whose part")] {
+        let place = directory.path().join(name).display().to_string();
+        let arguments = ["--url", &server.url, "--processes", "2", "--threads", "1", "--journal", &place];
+        let mut run = Running::start(&scenario(20, 30), &arguments);
+        run.until("steady");
+        run.workers().into_iter().rev().take(killed).for_each(|pid| watched::signal(pid, Signal::KILL));
+        let (_, told) = inconclusive(&mut run, killed);
+        assert!(told.contains(&format!("{name} is whole but for {part}")), "{told}");
+        assert!(!told.contains("disk"), "{told}");
+        let judged = Command::new(env!("CARGO_BIN_EXE_wsbench")).args(["judge", &place]).output().expect("the binary runs");
+        assert_eq!(judged.status.code(), Some(3), "{}", String::from_utf8_lossy(&judged.stderr));
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_though_a_worker_was_killed_as_well() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = directory.path().join("full.wsj");
+    let place = journal.display().to_string();
+    let arguments = ["--url", &server.url, "--processes", "2", "--journal", &place];
+    // A limit on the size of files, the signal of which is ignored, is a disk that is full after 16 blocks of 512 bytes.
+    let mut run = Running::behind("trap '' XFSZ && ulimit -f 16", &scenario(20, 30), &arguments);
+    run.until("steady");
+    watched::until("the disk is full", || std::fs::metadata(&journal).expect("the journal").len() >= 16 * 512);
+    watched::signal(run.workers()[1], Signal::KILL);
+    let (code, _, told) = run.end(LIMIT);
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("was lost") && told.contains(&place), "{told}");
 }

@@ -30,6 +30,18 @@ pub(crate) fn pass(span: Duration) {
     std::thread::sleep(span);
 }
 
+/// Waits until `condition` holds, a minute at most.
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let look = Duration::from_millis(20);
+    assert!(
+        (0..3_000).any(|_| condition() || {
+            pass(look);
+            false
+        }),
+        "not within a minute: {what}"
+    );
+}
+
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("the process is there");
@@ -100,7 +112,21 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(scenario: &str, arguments: &[&str]) -> Self {
         let file = scenario_file(scenario);
-        let mut child = wsbench(file.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let command = wsbench(file.path(), arguments);
+        Self::follow(file, command)
+    }
+
+    /// A run behind what `shell` sets up: limits, say.
+    pub(crate) fn behind(shell: &str, scenario: &str, arguments: &[&str]) -> Self {
+        let file = scenario_file(scenario);
+        let run = wsbench(file.path(), arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell} && exec \"$@\""), "sh"]).arg(run.get_program()).args(run.get_args());
+        Self::follow(file, command)
+    }
+
+    fn follow(file: NamedTempFile, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let (told_to, told) = mpsc::channel();
         let (report_to, report) = mpsc::channel();
         let (mut out, err) = (child.stdout.take().expect("its output"), child.stderr.take().expect("its notes"));
