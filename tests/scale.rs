@@ -98,6 +98,24 @@ fn a_stopped_worker_is_the_instruments_fault() {
 }
 
 #[test]
+fn clients_that_are_given_up_while_a_worker_is_stopped_are_not_held_against_the_server() {
+    let server = Server::with(&["--protocol-ping", "1s"]);
+    let strict = scenario(20, 8).replace("within = \"20s\"", "within = \"1s\"");
+    let mut run = Running::start(&strict, &["--url", &server.url, "--processes", "2"]);
+    run.until("steady");
+    let workers = run.workers();
+    watched::signal(workers[1], Signal::STOP);
+    watched::pass(Duration::from_secs(4));
+    watched::signal(workers[1], Signal::CONT);
+    let (code, report, told) = run.end(Duration::from_secs(90));
+    let survival = outcome(&report, "survival");
+    assert_eq!(survival["outcome"], "inconclusive", "{survival:#}");
+    assert!(survival["observed"].as_str().is_some_and(|text| text.contains("1011")), "the server did give them up: {survival:#}");
+    assert_eq!(report["summary"]["copies"]["missing"], 0, "{:#}", report["summary"]["copies"]);
+    assert_eq!(code, Some(3), "{told}\n{:#}", report["findings"]);
+}
+
+#[test]
 fn a_stalled_server_is_not_the_instruments_fault() {
     let server = Server::start();
     let mut run = Running::start(&scenario(20, 6), &["--url", &server.url, "--processes", "2"]);
