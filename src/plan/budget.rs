@@ -6,11 +6,15 @@ use super::{PaceKind, Plan};
 use crate::scenario::model::{ClientGroup, Target, unix_socket};
 
 /// User memory of an idle connection, stated by the engine's benchmark: at most 2 KiB.
-const BYTES_PER_CONNECTION: u64 = 2048;
+const BYTES_PLAIN: u64 = 2 << 10;
+/// The same over TLS, whose state and buffers are the connection's own: 9 to 16 KiB were measured.
+const BYTES_TLS: u64 = 16 << 10;
+/// What compression adds to a connection whose server keeps its context: a window of 32 KiB and the decompressor around it.
+const BYTES_DEFLATE: u64 = 40 << 10;
 /// The books: a delivery window per client and publisher.
 const BYTES_PER_PAIR: u64 = 16;
 /// Histograms, buffers, runtime: what a run of one client costs, about.
-const BYTES_BASE: u64 = 16 << 20;
+pub const PROCESS_BYTES: u64 = 16 << 20;
 /// A server frame's header: 2 bytes up to 125 bytes of payload, 4 up to 64 KiB, 10 beyond (RFC 6455 section 5.2).
 const fn frame(payload: u64) -> u64 {
     payload
@@ -20,8 +24,13 @@ const fn frame(payload: u64) -> u64 {
             _ => 10,
         }
 }
-/// Descriptors besides sockets: standard streams, runtimes, reports, libraries.
-const SPARE_DESCRIPTORS: u64 = 64;
+/// Descriptors of a process besides its clients' sockets and its shards. Eleven were measured, five more for the built-in server;
+/// the rest is for what comes and goes: reports, names looked up, whoever reads the metrics, requests of scripts, pipes of a process
+/// that is being started.
+pub const PROCESS_DESCRIPTORS: u64 = 56;
+/// Descriptors of a shard that publishes. Six were measured (its runtime's epoll twice, its eventfd and its share of the signals; the
+/// alarms of its pacer and of its watch over itself), a seventh while it ramps or closes; the eighth is a margin.
+const SHARD_DESCRIPTORS: u64 = 8;
 
 /// The load of one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -49,8 +58,10 @@ pub struct Budget {
     pub known: bool,
     /// Sockets of this process, the built-in server's included.
     pub sockets: u64,
-    /// Descriptors of this process, all in all.
+    /// Descriptors of this process, all in all, as long as one thread drives the clients.
     pub descriptors: u64,
+    /// Descriptors of each thread that drives clients; the first one's are among those of the process.
+    pub descriptors_per_thread: u64,
     /// Local ports, one a connection as long as all go to one address and port.
     pub local_ports: u64,
     /// Memory of this process in bytes: an estimate from above for the clients; the built-in server's is not in it.
@@ -97,9 +108,10 @@ impl Budget {
             steady,
             known: plan.pace_kind() != PaceKind::Closed,
             sockets,
-            descriptors: sockets + SPARE_DESCRIPTORS,
+            descriptors: sockets + PROCESS_DESCRIPTORS + shard_descriptors(plan),
+            descriptors_per_thread: shard_descriptors(plan),
             local_ports: ports(plan),
-            memory_bytes: BYTES_BASE + connections * BYTES_PER_CONNECTION + pairs * BYTES_PER_PAIR,
+            memory_bytes: PROCESS_BYTES + connection_bytes(plan) + pairs * BYTES_PER_PAIR,
             payload_bytes,
             copies_per_s,
             bytes_per_s: copies_per_s * frame(payload_bytes) as f64,
@@ -107,14 +119,35 @@ impl Budget {
     }
 }
 
+/// What a group connects to, as it is written; nothing for the built-in server.
+fn url<'a>(plan: &'a Plan, group: &'a ClientGroup) -> &'a str {
+    match (&group.connection.url, &plan.scenario.target) {
+        (Some(url), _) => url.as_str(),
+        (None, Target::Url(url)) => url.as_str(),
+        (None, Target::BuiltIn) => "",
+    }
+}
+
 /// One for each client that does not go to a Unix socket.
 fn ports(plan: &Plan) -> u64 {
-    let target = match &plan.scenario.target {
-        Target::Url(url) => url.as_str(),
-        Target::BuiltIn => "",
+    plan.scenario.groups.iter().filter(|group| unix_socket(url(plan, group)).is_none()).map(|group| u64::from(group.count)).sum()
+}
+
+/// An alarm more for each kind of ping, and one for the disruptions.
+fn shard_descriptors(plan: &Plan) -> u64 {
+    let pings = plan.scenario.checks.pong.as_ref().map_or(0, |pong| u64::from(pong.application.is_some()) + u64::from(pong.protocol));
+    SHARD_DESCRIPTORS + pings + u64::from(!plan.scenario.disrupt.is_empty())
+}
+
+/// Memory of all connections together, from above: a URL that begins with a variable may turn out to be `wss://`.
+fn connection_bytes(plan: &Plan) -> u64 {
+    let bytes = |group: &ClientGroup| {
+        let url = url(plan, group);
+        let secure = url.starts_with('{') || url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss://"));
+        let deflate = if group.connection.deflate { BYTES_DEFLATE } else { 0 };
+        deflate + if secure { BYTES_TLS } else { BYTES_PLAIN }
     };
-    let url = |group: &ClientGroup| unix_socket(group.connection.url.as_ref().map_or(target, |url| url.as_str())).is_none();
-    plan.scenario.groups.iter().filter(|group| url(group)).map(|group| u64::from(group.count)).sum()
+    plan.scenario.groups.iter().map(|group| u64::from(group.count) * bytes(group)).sum()
 }
 
 #[cfg(test)]
@@ -163,6 +196,22 @@ mod tests {
         assert_eq!(frames, [2, 3, 127, 130, 65_539, 65_546]);
     }
 
+    /// A connection counted 2,048 bytes whatever it was: a run over TLS with compression was taken for a twentieth of what it is.
+    #[test]
+    fn memory_depends_on_tls_and_compression() {
+        let memory = |url: &str, more: &str| {
+            let text = format!("[target]\nurl = \"{url}\"\n{more}[clients]\ncount = 1000\n");
+            (budget(&text).memory_bytes - PROCESS_BYTES) / 1_000
+        };
+        assert_eq!(memory("ws://a", ""), 2 << 10);
+        assert_eq!(memory("wss://a", ""), 16 << 10);
+        assert_eq!(memory("WSS://a", ""), 16 << 10);
+        assert_eq!(memory("ws://a", "deflate = true\n"), 42 << 10);
+        assert_eq!(memory("wss://a", "deflate = true\n"), 56 << 10);
+        let two = budget("[target]\nurl = \"ws://a\"\n[[clients]]\ncount = 10\n[[clients]]\ncount = 3\nurl = \"wss://b/\"\n");
+        assert_eq!(two.memory_bytes - PROCESS_BYTES, 10 * (2 << 10) + 3 * (16 << 10), "each group its own");
+    }
+
     #[test]
     fn what_a_run_needs_is_summed_up_by_hand() {
         let b = budget(
@@ -171,7 +220,11 @@ mod tests {
         );
         assert_eq!((b.connections, b.publishers, b.payload_bytes), (1_000, 4, 120));
         assert_eq!((b.publications(), b.copies()), (550, 550_000));
-        assert_eq!(b.descriptors, 1_000 + 64);
+        assert_eq!((b.descriptors, b.descriptors_per_thread), (1_000 + 56 + 8, 8));
+        let pings = budget(
+            "[clients]\ncount = 2\n[checks.pong]\nevery = \"5s\"\nwithin = \"1s\"\nprotocol = true\nsend = \"ping\"\nexpect = \"pong\"\n",
+        );
+        assert_eq!(pings.descriptors_per_thread, 10, "an alarm for each kind of ping");
         assert_eq!(b.memory_bytes, 16_777_216 + 1_000 * 2_048 + 4_000 * 16);
         assert!((b.bytes_per_s - 50_000.0 * 122.0).abs() < 1.0, "a header of 2");
         let inside = budget("[clients]\ncount = 2\n[publish]\npublishers = 2\npace = \"1/s\"\n");

@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 use crate::scenario::model::{Audience, ClientGroup, Pace, Target, Template, Verb, Via};
 
 pub use audience::Division;
-pub use budget::{Budget, PhaseLoad};
+pub use budget::{Budget, PROCESS_BYTES, PROCESS_DESCRIPTORS, PhaseLoad};
 pub use disruptions::{Strike, Strikes};
 pub use pace::Instants;
 pub use timetable::{Planned, Timetable};
