@@ -237,3 +237,53 @@ fn processes_are_taken_by_themselves_when_one_may_not_hold_enough() {
     assert_eq!(report["summary"]["instrument"]["processes"], 3, "300 clients, 136 to a process");
     assert_eq!(report["summary"]["connections"]["ready"], 300);
 }
+
+/// What `sh` says of a run with so many descriptors.
+fn run_within(descriptors: u32, scenario: &str, arguments: &[&str]) -> Output {
+    let file = scenario_file(scenario);
+    let script = format!("ulimit -n {descriptors} && exec \"$0\" run \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).arg(env!("CARGO_BIN_EXE_wsbench")).arg(file.path()).args(arguments);
+    shell.output().expect("a shell")
+}
+
+/// Its threads' descriptors were not counted: the run waited out the limit of its ramp for shards that had never begun.
+#[test]
+fn more_threads_than_descriptors_are_said_before_the_first_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a listener that does not wait");
+    let url = format!("ws://{}", listener.local_addr().expect("an address"));
+    let output = run_within(130, &scenario(40, 1), &["--url", &url, "--threads", "16", "--processes", "1"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    for word in ["224 open files", "130", "ulimit -Hn 224", "--threads 4"] {
+        assert!(told.contains(word), "`{word}` is not in: {told}");
+    }
+    assert!(listener.accept().is_err(), "nobody connected");
+}
+
+/// Workers were hired until the process that hired them had no descriptors left.
+#[test]
+fn more_workers_than_descriptors_are_said_before_the_first_is_started() {
+    let output = run_within(70, &scenario(200, 1), &["--url", "ws://127.0.0.1:9"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("264 open files in one process") && told.contains("ulimit -Hn 264"), "{told}");
+    assert!(!told.contains("--processes") && !told.contains("worker process:"), "{told}");
+}
+
+/// A source address of the other family failed half the connections, and the server was blamed.
+#[test]
+fn source_addresses_of_another_family_are_not_used() {
+    let held = "name = \"held\"\n[clients]\ncount = 6\n[phases]\nsteady = \"500ms\"\n[checks.instrument]\nmax_loop_lag = \"5s\"\n";
+    let server = Server::start();
+    let (output, report) = run(held, &["--url", &server.url, "--source", "127.0.0.1,::1"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}{report:#}");
+    assert_eq!(report["summary"]["connections"]["ready"], 6, "{report:#}");
+    assert!(told.contains("source address ::1 is not used"), "{told}");
+    let (output, _) = run(held, &["--url", &server.url, "--source", "::1"]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("IPv6 addresses only"), "{told}");
+}

@@ -1,5 +1,6 @@
 //! `wsbench run`: the straight line, a noun a line.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,9 +135,9 @@ fn parse_processes(text: &str) -> Result<Processes, String> {
         text => text
             .parse()
             .ok()
-            .filter(|n| (1..=256).contains(n))
+            .filter(|n| (1..=limits::MOST_PROCESSES).contains(n))
             .map(Processes::Exactly)
-            .ok_or_else(|| "a number from 1 to 256, or `auto`".to_owned()),
+            .ok_or_else(|| format!("a number from 1 to {}, or `auto`", limits::MOST_PROCESSES)),
     }
 }
 
@@ -156,6 +157,9 @@ fn parse_sources(text: &str) -> Result<Sources, String> {
             }
         }
     }
+    // An address that is named twice has its ports only once.
+    let mut known = HashSet::new();
+    all.retain(|address| known.insert(*address));
     Ok(Sources(all))
 }
 
@@ -284,13 +288,13 @@ async fn drive(
 ) -> Result<(Outcome, Facts), Stopped> {
     let started = Clock::unix_millis();
     let built_in = plan.scenario.target == model::Target::BuiltIn;
+    let needs = needs(args, plan);
     let workers = match args.processes {
-        Processes::Auto => limits::workers_needed(plan.connections, built_in),
+        Processes::Auto => limits::workers_needed(&needs),
         Processes::Exactly(1) => 0,
         Processes::Exactly(n) => n.min(plan.connections),
     };
-    let needs = needs(plan, workers, built_in);
-    limits::descriptors_suffice(needs).map_err(Stopped::environment)?;
+    limits::descriptors_suffice(&needs, workers).map_err(Stopped::environment)?;
     let server = if built_in { Some(reference_server::spawn(inside(&plan.scenario)).map_err(Stopped::environment)?) } else { None };
     let (url, shown) = match (&server, &plan.scenario.target) {
         (Some(server), _) => (server.url().to_owned(), server.url().to_owned()),
@@ -299,15 +303,18 @@ async fn drive(
     };
     let urls = urls(args, plan, &url);
     let targets = resolve(&urls, plan).await?;
-    let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets[0], plan.connections);
-    let preflight = limits::preflight(needs, plan.connections, &sources, &targets).map_err(Stopped::environment)?;
-    announce(args, plan, &shown, built_in, &preflight);
+    let sources = limits::sources(args.source.as_ref().map_or(&[], |s| &s.0), &targets, plan.connections).map_err(Stopped::usage)?;
+    let preflight = limits::preflight(&needs, workers, &sources, &targets).map_err(Stopped::environment)?;
+    announce(args, plan, &shown, built_in);
+    if !args.quiet {
+        warn(plan, &sources, &targets);
+        tell(&preflight, args.verbose, workers);
+    }
 
-    let threads = args.threads.unwrap_or_else(|| threads(plan, workers));
     let facts = facts(plan, TargetFacts { url: shown, built_in }, started);
     let place = journal.map(|journal| journal.place().to_owned());
     let options = drive::Options {
-        threads,
+        threads: needs.threads.in_each(workers),
         processes: workers,
         targets,
         urls,
@@ -346,11 +353,16 @@ fn folder(args: &RunArgs) -> PathBuf {
     args.scenario.parent().map_or_else(PathBuf::new, std::path::Path::to_path_buf)
 }
 
-/// What the process that holds most needs.
-fn needs(plan: &Plan, workers: u32, built_in: bool) -> limits::Needs {
-    let connections =
-        if workers == 0 { plan.connections } else { plan.connections.div_ceil(workers).max(if built_in { plan.connections } else { 0 }) };
-    limits::Needs { connections, server_inside: built_in && workers == 0, memory: plan.budget().memory_bytes }
+fn needs(args: &RunArgs, plan: &Plan) -> limits::Needs {
+    let budget = plan.budget();
+    limits::Needs {
+        connections: plan.connections,
+        server_inside: plan.scenario.target == model::Target::BuiltIn,
+        threads: args.threads.map_or_else(|| limits::Threads::Together(threads(plan)), limits::Threads::Each),
+        // Each shard has the journal open for itself.
+        per_thread: budget.descriptors_per_thread + u64::from(args.journal.is_some()),
+        memory: budget.memory_bytes,
+    }
 }
 
 fn urls(args: &RunArgs, plan: &Plan, url: &str) -> Vec<(String, Trust)> {
@@ -377,7 +389,7 @@ async fn resolve(urls: &[(String, Trust)], plan: &Plan) -> Result<Vec<Target>, S
 }
 
 /// Says where the load goes and how much, before it goes.
-fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &limits::Preflight) {
+fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool) {
     if args.quiet {
         return;
     }
@@ -397,7 +409,23 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
             say(&format!("wsbench: {} into the steady state it will run {command:?}", disruption.at));
         }
     }
-    if args.verbose {
+}
+
+/// Says which source addresses nobody will connect from. Where a group has a URL of its own, that is not known before it connects.
+fn warn(plan: &Plan, sources: &[IpAddr], targets: &[Target]) {
+    let unused = limits::unused(sources, targets);
+    let known = plan.scenario.groups.iter().all(|group| group.connection.url.is_none());
+    let over_ip = targets.iter().any(|target| target.socket().is_none());
+    if let ([first, more @ ..], true, true) = (&unused[..], known, over_ip) {
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let family = if first.is_ipv4() { "IPv4" } else { "IPv6" };
+        say(&format!("wsbench: the source address {first}{more} is not used: the target has no {family} address"));
+    }
+}
+
+/// Says what the run needs and what this machine has: all of it when asked for, else only what is short or nearly so.
+fn tell(preflight: &limits::Preflight, verbose: bool, workers: u32) {
+    if verbose {
         let shown = |there: Option<u64>| there.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
         let (files, files_there) = preflight.descriptors;
         let (ports, ports_there) = preflight.ports;
@@ -411,14 +439,33 @@ fn announce(args: &RunArgs, plan: &Plan, url: &str, built_in: bool, preflight: &
             memory_there.map_or_else(|| "unknown".to_owned(), |n| crate::base::ByteSize(n).to_string())
         ));
     }
+    if let Some(warning) = preflight.warning() {
+        say(&warning);
+    }
+    // Worker processes are taken so that each is full: to be near the limit is what they are for.
+    if let Some(near) = preflight.near().filter(|_| !verbose && workers == 0) {
+        say(&format!("wsbench: {near}"));
+    }
 }
 
 /// One thread carries about 60,000 copies a second or 5,000 connections with room to spare; more are used as the load asks.
-fn threads(plan: &Plan, workers: u32) -> u32 {
+fn threads(plan: &Plan) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let seconds = plan.publishing().as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
     let by_copies = (plan.budget().copies() as f64 / seconds / 60_000.0).ceil() as u32;
-    let all = by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores);
-    all.div_ceil(workers.max(1))
+    by_copies.max(plan.connections.div_ceil(5_000)).clamp(1, cores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An address given twice was counted with twice its ports.
+    #[test]
+    fn a_source_address_given_twice_is_one() {
+        let sources = |text| parse_sources(text).map(|sources| sources.0.iter().map(IpAddr::to_string).collect::<Vec<_>>());
+        assert_eq!(sources("127.0.0.1, 127.0.0.1"), Ok(vec!["127.0.0.1".to_owned()]));
+        assert_eq!(sources("127.0.0.2,127.0.0.0/30"), Ok(vec!["127.0.0.2".to_owned(), "127.0.0.1".to_owned()]));
+    }
 }

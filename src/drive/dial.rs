@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::net::{TcpSocket, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use crate::base::Rng;
@@ -53,8 +54,8 @@ impl Failed {
     }
 }
 
-/// Tells our own limits (descriptors: EMFILE, ENFILE; ports: EADDRNOTAVAIL, EADDRINUSE; buffers: ENOBUFS, ENOMEM) from
-/// what the server or the network did.
+/// Tells our own limits (descriptors: EMFILE, ENFILE; ports: EADDRNOTAVAIL, EADDRINUSE; buffers: ENOBUFS, ENOMEM; addresses that
+/// cannot be connected from here: EAFNOSUPPORT, EINVAL) from what the server or the network did.
 fn cause_of(error: &io::Error) -> ConnectFailure {
     use io::ErrorKind as Kind;
     match error.kind() {
@@ -62,8 +63,8 @@ fn cause_of(error: &io::Error) -> ConnectFailure {
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => ConnectFailure::Reset,
         Kind::TimedOut => ConnectFailure::Timeout,
         Kind::AddrNotAvailable | Kind::AddrInUse | Kind::OutOfMemory => ConnectFailure::LocalLimit,
-        _ => match error.raw_os_error() {
-            Some(23 | 24 | 105) => ConnectFailure::LocalLimit,
+        _ => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::AFNOSUPPORT | Errno::INVAL) => ConnectFailure::LocalLimit,
             _ => ConnectFailure::Io,
         },
     }
@@ -107,7 +108,12 @@ async fn attempt(target: &Target, address: &Address, source: Option<IpAddr>, req
 
 /// TCP, straight or through a proxy, and TLS where it is asked for.
 async fn over_ip(target: &Target, address: SocketAddr, source: Option<IpAddr>) -> Result<Stream, Failed> {
-    let mut tcp = tcp(address, source).await.map_err(|e| match &target.tunnel {
+    let socket = socket(address, source).map_err(|e| {
+        // Nothing has left this machine yet: whatever it is, it is ours.
+        let from = source.map_or_else(String::new, |source| format!("from {source}: "));
+        Failed::new(ConnectFailure::LocalLimit, format!("{from}{e}"))
+    })?;
+    let mut tcp = socket.connect(address).await.map_err(|e| match &target.tunnel {
         None => Failed::io(&e),
         Some(tunnel) => Failed::new(cause_of(&e), format!("the proxy {}:{}: {e}", tunnel.proxy.0, tunnel.proxy.1)),
     })?;
@@ -150,14 +156,29 @@ fn cause_of_handshake(error: &HandshakeError) -> ConnectFailure {
     }
 }
 
-async fn tcp(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+/// Which of a target's addresses the `n`th client connects to, and from which of our own: each in turn, and both of one family. Of our
+/// own, those of IPv4 come first. Where none of them is of a target's family there is no way; where there are none, the system chooses.
+pub(super) fn route<'a>(addresses: &'a [Address], sources: &[IpAddr], n: usize) -> Option<(&'a Address, Option<IpAddr>)> {
+    let (four, six) = sources.split_at(sources.partition_point(IpAddr::is_ipv4));
+    let own = |address: &Address| match address {
+        Address::Unix(_) => None,
+        Address::Ip(address) if address.is_ipv4() => Some(four),
+        Address::Ip(_) => Some(six),
+    };
+    let usable = |address: &&Address| sources.is_empty() || own(address).is_none_or(|own| !own.is_empty());
+    let address = addresses.iter().filter(usable).nth(n.checked_rem(addresses.iter().filter(usable).count())?)?;
+    let source = own(address).filter(|own| !own.is_empty()).map(|own| own[n % own.len()]);
+    Some((address, source))
+}
+
+fn socket(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
     if let Some(source) = source {
         late_port(&socket)?;
         socket.bind(SocketAddr::new(source, 0))?;
     }
-    socket.connect(address).await
+    Ok(socket)
 }
 
 /// A Unix socket refuses at once (EAGAIN) while its backlog is full, where TCP waits: this waits too, within the caller's limit.
@@ -181,4 +202,57 @@ fn late_port(socket: &TcpSocket) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn late_port(_: &TcpSocket) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Address {
+        Address::Ip(text.parse().expect("an address and a port"))
+    }
+
+    fn sources(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
+    }
+
+    /// Half the clients of `--source 127.0.0.1,::1` were refused by their own machine, and it was held against the server.
+    #[test]
+    fn clients_connect_from_an_address_of_the_targets_family() {
+        let four = [ip("127.0.0.1:9")];
+        let both = [ip("[::1]:9"), ip("127.0.0.1:9")];
+        let mixed = sources(&["127.0.0.1", "127.0.0.2", "::1"]);
+        let from = |addresses: &[Address], sources: &[IpAddr], n| {
+            route(addresses, sources, n).map(|(to, from)| (to.clone(), from.map(|from| from.to_string())))
+        };
+        let way = |to: &str, from: &str| Some((ip(to), Some(from.to_owned())));
+        let turn: Vec<_> = (0..3).map(|n| from(&four, &mixed, n)).collect();
+        assert_eq!(turn, [way("127.0.0.1:9", "127.0.0.1"), way("127.0.0.1:9", "127.0.0.2"), way("127.0.0.1:9", "127.0.0.1")]);
+        assert_eq!(from(&both, &mixed, 0), way("[::1]:9", "::1"));
+        assert_eq!(from(&both, &mixed, 1), way("127.0.0.1:9", "127.0.0.2"));
+        assert_eq!(from(&both, &mixed[..1], 0), way("127.0.0.1:9", "127.0.0.1"), "the target's other address is left alone");
+        assert_eq!(from(&four, &mixed[2..], 0), None);
+        assert_eq!(from(&both, &mixed[1..], 3), way("127.0.0.1:9", "127.0.0.2"));
+        assert_eq!(from(&both, &[], 1), Some((ip("127.0.0.1:9"), None)), "the system chooses");
+        let unix = [Address::Unix(Path::new("/run/a.sock").into())];
+        assert_eq!(from(&unix, &mixed[..1], 5), Some((unix[0].clone(), None)));
+    }
+
+    #[test]
+    fn what_this_machine_cannot_do_is_not_held_against_the_server() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::ADDRNOTAVAIL, Errno::ADDRINUSE, Errno::AFNOSUPPORT, Errno::INVAL] {
+            assert_eq!(cause_of(&errno.into()), ConnectFailure::LocalLimit, "{errno}");
+        }
+        assert_eq!(cause_of(&Errno::CONNREFUSED.into()), ConnectFailure::Refused);
+        assert_eq!(cause_of(&Errno::NETUNREACH.into()), ConnectFailure::Io);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_bound_is_this_machines() {
+        let (target, source) = (Target::resolve("ws://127.0.0.1:9/", &crate::drive::target::Trust::default()).await, "::1".parse().ok());
+        let address = "127.0.0.1:9".parse().expect("an address");
+        let failed = over_ip(&target.expect("nothing is looked up"), address, source).await.expect_err("another family");
+        assert_eq!(failed.cause, ConnectFailure::LocalLimit);
+        assert!(failed.detail.starts_with("from ::1: "), "{}", failed.detail);
+    }
 }

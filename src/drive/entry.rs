@@ -62,8 +62,9 @@ impl Shard {
             Ok(found) => found,
             Err(reason) => return self.fail(conn, ConnectFailure::Dns, &reason),
         };
-        let address = &target.addresses[conn.index() % target.addresses.len()];
-        let source = (!self.sources.is_empty()).then(|| self.sources[conn.index() % self.sources.len()]);
+        let Some((address, source)) = dial::route(&target.addresses, &self.sources, conn.index()) else {
+            return self.fail(conn, ConnectFailure::LocalLimit, "no source address is of the family of the target's addresses");
+        };
         let began = self.clock.now();
         let limit = settings.connect_timeout.to_std();
         let dialled = match dial::dial(&target, address, source, &request, &mut rng, limit).await {
