@@ -26,8 +26,7 @@ const MESSAGE_LIMIT: u32 = 64 << 20;
 
 impl Shard {
     /// Connects every client of this share on its planned instant.
-    pub(super) async fn ramp(self: Rc<Self>, start: Instant) {
-        let Ok(alarm) = Alarm::new(self.clock) else { return };
+    pub(super) async fn ramp(self: Rc<Self>, alarm: Alarm, start: Instant) {
         let mut order: Vec<(Span, ConnId)> = self.connections().map(|c| (self.plan.connect_after(c), c)).collect();
         order.sort_unstable();
         for (after, conn) in order {

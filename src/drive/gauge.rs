@@ -24,6 +24,7 @@ pub(super) struct Gauge {
     published: AtomicBool,
     all_in: AtomicBool,
     lost: AtomicBool,
+    broken: AtomicBool,
     /// Where samples for live metrics are left, when anybody asked for them.
     pub(super) board: Option<Board>,
 }
@@ -101,6 +102,15 @@ impl Gauge {
     /// Nothing more is to be expected from whom this gauge stands for.
     pub(super) fn lose(&self) {
         self.lost.store(true, Relaxed);
+    }
+
+    /// The shard could not go on, and has said why.
+    pub(super) fn break_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -20,8 +20,7 @@ const PER_READING: u32 = 5;
 const SAMPLED: usize = 8;
 
 /// Watches until the shard ends.
-pub(super) async fn watch(shard: Rc<Shard>) {
-    let Ok(alarm) = Alarm::new(shard.clock) else { return };
+pub(super) async fn watch(shard: Rc<Shard>, alarm: Alarm) {
     let mut due = shard.clock.now() + TICK;
     let mut worst = Span::ZERO;
     let mut next = 0;

@@ -115,7 +115,7 @@ pub enum DriveError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// A worker process could not be started.
-    #[error("cannot start a worker process: {0}")]
+    #[error("cannot start a worker process: {}", super::limits::explain(.0))]
     Process(std::io::Error),
     /// A shard could not go on.
     #[error("a shard broke: {0}")]
@@ -219,6 +219,10 @@ async fn ramp(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) -> Ramp {
         if watcher.stopped() {
             return Ramp::Stopped("interrupted during the ramp".into());
         }
+        if crew.gauges.iter().any(|g| g.is_broken()) {
+            // Its last word, which ends the run, is waiting to be read.
+            return Ramp::Stopped("a shard broke during the ramp".into());
+        }
         if crew.gauges.iter().any(|g| g.is_lost()) {
             return Ramp::Stopped("a worker process was lost during the ramp".into());
         }
@@ -251,6 +255,8 @@ async fn publish(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>) {
         }
         let reason = if watcher.stopped() {
             "interrupted (Ctrl-C)"
+        } else if crew.gauges.iter().any(|g| g.is_broken()) {
+            "a shard broke"
         } else if crew.gauges.iter().any(|g| g.is_lost()) {
             "a worker process was lost"
         } else {
@@ -269,7 +275,7 @@ async fn drain(plan: &Plan, crew: &Crew, watcher: &mut Watcher<'_>, log: Arc<Sen
     let limit = at + plan.scenario.phases.drain;
     while watcher.clock.now() < limit {
         watcher.look(crew).await;
-        if crew.gauges.iter().all(|g| g.all_in() || g.is_lost()) {
+        if crew.gauges.iter().all(|g| g.all_in() || g.is_lost() || g.is_broken()) {
             break;
         }
     }
@@ -343,5 +349,39 @@ impl Watcher<'_> {
 
     fn stopped(&self) -> bool {
         *self.stop.borrow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::base::Seed;
+    use crate::scenario::parse;
+
+    /// A shard that could not begin was waited for until the limit of the ramp, half a minute later.
+    #[tokio::test]
+    async fn a_shard_that_breaks_ends_the_ramp_at_once() {
+        let text = "[target]\nurl = \"ws://127.0.0.1:9/\"\n[clients]\ncount = 2\nconnect_rate = \"1/m\"\n[phases]\nsteady = \"1s\"\n";
+        let plan = Arc::new(Plan::new(Arc::new(parse(text, "t.toml").unwrap_or_else(|e| panic!("{e}"))), Seed(1)));
+        let url = "ws://127.0.0.1:9/".to_owned();
+        let options = Options {
+            threads: 2,
+            processes: 0,
+            targets: vec![Target::resolve(&url, &Trust::default()).await.expect("nothing is looked up")],
+            urls: vec![(url, Trust::default())],
+            sources: Vec::new(),
+            folder: PathBuf::new(),
+            server_inside: false,
+            // What breaks it: a journal nobody has begun.
+            journal: Some(PathBuf::from("/nowhere/run.wsj")),
+            live: None,
+        };
+        let (_stop, stop) = watch::channel(false);
+        let mut shown = |_: &Progress| {};
+        let run = run(plan, options, Clock::start(), stop, &mut shown);
+        let error = tokio::time::timeout(Duration::from_secs(15), run).await.expect("long before the limit").expect_err("it broke");
+        assert!(matches!(error, DriveError::Shard(_)), "{error}");
     }
 }

@@ -36,7 +36,7 @@ use super::slice::{self, Slice};
 use super::talk::{self, Errand};
 use super::target::{Target, Trust};
 use super::worker::WorkerCost;
-use super::{disrupt, health, pacer};
+use super::{disrupt, health, limits, pacer};
 
 /// Bytes of the one buffer all reads of a shard go through.
 const BUFFER: usize = 64 * 1024;
@@ -159,12 +159,16 @@ pub(super) struct Shard {
 
 /// Runs a shard to its end on the calling thread; its last word is its settled books, or what broke it.
 pub(super) fn run(start: Start) {
-    let voice = start.voice.clone();
-    let word = match serve(start) {
-        Ok(account) => Word::Settled(Box::new(account), WorkerCost::default()),
-        Err(error) => Word::Broken(error.to_string()),
+    let (voice, gauge) = (start.voice.clone(), start.gauge.clone());
+    let (word, broken) = match serve(start) {
+        Ok(account) => (Word::Settled(Box::new(account), WorkerCost::default()), false),
+        Err(error) => (Word::Broken(limits::explain(&error)), true),
     };
     voice.say(word);
+    if broken {
+        // After the word: whoever sees this finds out why.
+        gauge.break_off();
+    }
 }
 
 fn serve(start: Start) -> std::io::Result<Account> {
@@ -337,14 +341,15 @@ impl Shard {
     }
 
     async fn main(self: Rc<Self>, mut directives: mpsc::UnboundedReceiver<Directive>, voice: Voice) -> std::io::Result<()> {
-        spawn_local(health::watch(self.clone()));
+        // An alarm that cannot be had breaks the shard: without it nothing would be looked at, or nobody would connect.
+        spawn_local(health::watch(self.clone(), Alarm::new(self.clock)?));
         spawn_local(talk::run_errands(self.clone()));
         spawn_local(slice::next(self.clone()));
         while let Some(directive) = directives.recv().await {
             match directive {
                 Directive::Ramp { at } => {
                     self.observe(Event::Phase { phase: Phase::Ramp, at });
-                    spawn_local(self.clone().ramp(at));
+                    spawn_local(self.clone().ramp(Alarm::new(self.clock)?, at));
                 }
                 Directive::Publish { at } => {
                     self.observe(Event::Phase { phase: Phase::WarmUp, at });

@@ -203,6 +203,10 @@ async fn obey(orders: Orders, from: &mut (impl AsyncRead + Unpin), to: &mut (imp
             },
             result = &mut reading => return result,
             _ = ticks.tick() => {
+                if crew.gauges.iter().any(|gauge| gauge.is_broken()) {
+                    // Its last word says why, and is read as the answer to this.
+                    crew.logs(&plan).await.map_err(io::Error::other)?;
+                }
                 pipe::write(to, &Said::Reading(Gauge::total(&crew.gauges))).await?;
                 readings += 1;
                 if orders.live && readings.is_multiple_of(PER_SAMPLE) {
