@@ -357,14 +357,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::base::Seed;
-    use crate::scenario::parse;
+    use crate::plan::tests::plan;
 
     /// A shard that could not begin was waited for until the limit of the ramp, half a minute later.
     #[tokio::test]
     async fn a_shard_that_breaks_ends_the_ramp_at_once() {
-        let text = "[target]\nurl = \"ws://127.0.0.1:9/\"\n[clients]\ncount = 2\nconnect_rate = \"1/m\"\n[phases]\nsteady = \"1s\"\n";
-        let plan = Arc::new(Plan::new(Arc::new(parse(text, "t.toml").unwrap_or_else(|e| panic!("{e}"))), Seed(1)));
+        let plan = Arc::new(plan("[clients]\ncount = 2\nconnect_rate = \"1/m\"\n[phases]\nsteady = \"1s\"\n"));
         let url = "ws://127.0.0.1:9/".to_owned();
         let options = Options {
             threads: 2,

@@ -253,4 +253,22 @@ proptest! {
             prop_assert_eq!(ledgers.iter().all(|ledger| ledger.all_in(&log)), truth.outstanding == 0);
         }
     }
+
+    #[test]
+    fn the_order_in_which_shards_are_merged_decides_nothing(weather in weather(), seed in any::<u64>(), of in 2_u32..6, cut in 1_usize..5) {
+        let history = history(&weather, seed);
+        let (ledgers, log) = history.ledgers(of);
+        let parts: Vec<Account> = ledgers.into_iter().map(|ledger| ledger.settle(&log, history.end)).collect();
+        let merged = |parts: &mut dyn Iterator<Item = Account>| {
+            let mut all = Account::empty(&history.plan);
+            parts.for_each(|part| all.merge(part));
+            all
+        };
+        let one_by_one = merged(&mut parts.iter().cloned());
+        prop_assert_eq!(&merged(&mut parts.iter().rev().cloned()), &one_by_one, "from the last to the first");
+        // As worker processes do: each merges its own, and what comes of them is merged.
+        let (here, there) = parts.split_at(cut.min(parts.len()));
+        let workers = [merged(&mut there.iter().cloned()), merged(&mut here.iter().cloned())];
+        prop_assert_eq!(&merged(&mut workers.into_iter()), &one_by_one, "by workers, the second first");
+    }
 }
