@@ -4,6 +4,7 @@
 mod flaws;
 mod id;
 mod rate;
+mod redact;
 mod seed;
 mod size;
 mod stamp;
@@ -13,6 +14,7 @@ pub(crate) mod varint;
 pub use flaws::Flaws;
 pub use id::{ConnId, PublisherId, RunId, Seq};
 pub use rate::{Rate, RateError};
+pub use redact::{redact_url, redact_url_but, secrets_of_url};
 pub use seed::{Rng, Seed};
 pub use size::{ByteSize, SizeError};
 pub use stamp::STAMP_LEN;

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, WriteHalf};
 use tokio::sync::mpsc;
 
-use crate::base::{Instant, Rng, Seed, Span};
+use crate::base::{Instant, Rng, Seed, Span, redact_url};
 use crate::drive::clock::Clock;
 use crate::drive::dial::{Dialled, dial};
 use crate::drive::stream::Stream;
@@ -23,6 +23,7 @@ use crate::wire::reader::{Message, Reader};
 use crate::wire::violation::{Violation, check_text};
 
 use super::exit::{Exit, Stopped};
+use super::secrets::Secrets;
 use super::terminal::{Terminal, print, say};
 
 /// `wsbench connect`.
@@ -141,7 +142,7 @@ async fn talk(args: &ConnectArgs, terminal: Terminal) -> Result<Exit, Stopped> {
 pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Result<Dialled, Stopped> {
     let trust = Trust { insecure: args.insecure, roots: args.ca.clone(), ..Trust::default() };
     let target = Target::resolve(url, &trust).await.map_err(|e| match e {
-        TargetError::Url { .. } => Stopped::usage(e),
+        TargetError::Url { reason, .. } => Stopped::usage(TargetError::Url { url: redact_url(url), reason }),
         _ => Stopped::environment(e),
     })?;
     let mut headers = args.header.clone();
@@ -160,6 +161,8 @@ pub(super) async fn open(url: &str, args: &ConnectionArgs, rng: &mut Rng) -> Res
             Err(failed) => why = failed.detail,
         }
     }
+    // A server that refuses may quote the request.
+    Secrets::given(url, request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))).hide(&mut why);
     Err(Stopped::environment(format!("cannot open {}: {}", escape(&target.url), escape(&why))))
 }
 

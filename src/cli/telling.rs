@@ -8,7 +8,7 @@ use crate::measure::{self, InstrumentNumbers};
 use crate::plan::Plan;
 use crate::report::{Facts, PlanFacts, Report, ScenarioFacts, TargetFacts};
 
-use super::secrets::redacted;
+use super::secrets::{Secrets, redacted};
 
 /// What the report says of a run besides findings and numbers.
 pub(super) fn facts(plan: &Plan, target: TargetFacts, started_at_unix_ms: u64) -> Facts {
@@ -41,7 +41,9 @@ pub(super) fn told(plan: &Plan, account: &Account, cost: &Cost, facts: Facts) ->
     let findings = check::judge(plan, account);
     let mut summary = measure::summarize(plan, account);
     add_cost(&mut summary.instrument, cost, summary.connections.opened);
-    Report::new(facts, findings, summary)
+    let mut report = Report::new(facts, findings, summary);
+    Secrets::of(&plan.scenario).hide_in(&mut report);
+    report
 }
 
 fn add_cost(numbers: &mut InstrumentNumbers, cost: &Cost, opened: u64) {

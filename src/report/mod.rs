@@ -26,6 +26,6 @@ pub mod threshold;
 
 pub use escape::escape;
 pub use headline::headline;
-pub use model::{Facts, PlanFacts, Report, SCHEMA, ScenarioFacts, TargetFacts, redact_url, redact_url_but, scenario_digest, utc_text};
+pub use model::{Facts, PlanFacts, Report, SCHEMA, ScenarioFacts, TargetFacts, scenario_digest, utc_text};
 pub use schema::{comparison_schema, json_schema};
 pub use threshold::Threshold;
