@@ -186,7 +186,7 @@ fn ask(args: &ConformanceArgs, terminal: Terminal) -> Result<Exit, Stopped> {
         return Ok(Exit::Pass);
     }
     let options = options(args, &url.unwrap_or_default())?;
-    let (strict, seed, target) = (args.how.strict, options.seed.0, options.target.url());
+    let (strict, seed, target) = (args.how.strict, options.seed.0, options.target.shown());
     let expectations = args.reports.known.read()?;
     let files = Files::open(&args.reports)?;
     let bench = Bench::new(options).map_err(Stopped::environment)?;
@@ -269,7 +269,7 @@ fn survey(bench: &Bench) -> Result<Survey, Stopped> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stopped::environment)?;
     match runtime.block_on(Survey::ask(bench)) {
         Ok(survey) => Ok(survey),
-        Err(Closed::Unreachable(why)) => Err(Stopped::environment(format!("cannot reach {}: {why}", bench.options.target.url()))),
+        Err(Closed::Unreachable(why)) => Err(Stopped::environment(format!("cannot reach {}: {why}", bench.options.target.shown()))),
         Err(Closed::Unjoined(why, _)) => {
             Err(Stopped { exit: Exit::Inconclusive, message: format!("nothing could be asked: the set-up did not come through: {why}") })
         }

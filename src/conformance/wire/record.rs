@@ -1,10 +1,12 @@
 //! What passed between us and the server, as a dialogue a person can read; bounded, so that a case of a million frames
 //! costs no more than one of ten. Must never know a verdict.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::frame::describe_first;
+use crate::base::redact_url;
 
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Record {
 
     /// Notes octets that are no frame (a request, a response, garbage).
     pub fn octets(&mut self, speaker: Speaker, what: &str, octets: &[u8]) {
-        self.push(speaker, format!("{what} ({} octets): {}", octets.len(), sample(octets)), String::new());
+        self.push(speaker, format!("{what} ({} octets): {}", octets.len(), sample(&without_query(octets))), String::new());
     }
 
     /// Notes a frame. `wire` is its beginning as it stood on the wire, if known.
@@ -122,6 +124,20 @@ impl Record {
     }
 }
 
+/// A request as it may be shown: tokens travel in the query of its first line. Anything else is itself.
+fn without_query(octets: &[u8]) -> Cow<'_, [u8]> {
+    let end = octets.iter().position(|octet| matches!(octet, b'\r' | b'\n')).unwrap_or(octets.len());
+    let Some((method, rest)) = std::str::from_utf8(&octets[..end])
+        .ok()
+        .and_then(|line| line.split_once(' '))
+        .filter(|(method, rest)| method.bytes().all(|octet| octet.is_ascii_uppercase()) && rest.contains('?'))
+    else {
+        return Cow::Borrowed(octets);
+    };
+    let (begins, target) = (method.len() + 1, rest.split_once(" HTTP/").map_or(rest, |(target, _)| target));
+    Cow::Owned([&octets[..begins], redact_url(target).as_bytes(), &octets[begins + target.len()..]].concat())
+}
+
 /// Octets as text when they are text, as hex when not; shortened.
 #[must_use]
 pub fn sample(octets: &[u8]) -> String {
@@ -148,6 +164,15 @@ fn hex(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_in_a_request_line_is_not_recorded() {
+        let request = b"GET /ws?t=S3CRET9 HTTP/1.1\r\nHost: h?x=1\r\n\r\n";
+        assert_eq!(without_query(request).as_ref(), b"GET /ws?t=*** HTTP/1.1\r\nHost: h?x=1\r\n\r\n");
+        for other in [&b"HTTP/1.1 200 why?\r\n"[..], b"\xff\x00?", b"GET / HTTP/1.1\r\n"] {
+            assert_eq!(without_query(other).as_ref(), other);
+        }
+    }
 
     #[tokio::test]
     async fn a_long_conversation_keeps_its_beginning_and_its_end() {

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::base::redact_url;
+
 /// A `ws://` or `wss://` URL, taken apart. RFC 6455 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -40,7 +42,7 @@ impl Target {
     /// # Errors
     /// [`BadUrl`] with the reason and the remedy.
     pub fn parse(url: &str) -> Result<Self, BadUrl> {
-        let bad = |why| BadUrl { url: url.to_owned(), why };
+        let bad = |why| BadUrl { url: redact_url(url), why };
         let unix = |scheme: &str| url.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
         if unix("ws+unix:") || unix("wss+unix:") {
             return Err(bad("cases are asked over TCP, whose resets are among them; a Unix socket is for `run` and `connect`"));
@@ -79,6 +81,12 @@ impl Target {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let default = if self.tls { 443 } else { 80 };
         if self.port == default { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The URL as it may be shown: tokens travel in queries.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        redact_url(&self.url())
     }
 
     /// The URL again.
@@ -247,6 +255,14 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_a_password_nor_a_token_of_a_url_is_shown() {
+        let wrong = Target::parse("ws://u:S3CRET@h:99999/?t=S3CRET").expect_err("the port is too large").to_string();
+        assert!(wrong.contains("ws://***@h:99999/?t=***: the port"), "{wrong}");
+        let target = Target::parse("ws://u:S3CRET@h/?t=S3CRET").expect("it is a URL");
+        assert_eq!(target.shown(), "ws://h/?t=***");
+    }
 
     #[test]
     fn urls_are_taken_apart() {
