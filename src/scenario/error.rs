@@ -4,6 +4,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use super::quoted::without_secrets;
+
 /// A text that takes part in a scenario: the user's file, or a shipped preset it uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
@@ -61,7 +63,7 @@ impl Problem {
             key: at.path.to_string(),
             what,
             help,
-            snippet: printable(text[line_start..line_end].trim_end()),
+            snippet: printable(&without_secrets(text[line_start..line_end].trim_end(), &text[..line_start], &at.path)),
             width: text[start..end.clamp(start, line_end)].chars().count().max(1),
         }
     }

@@ -20,6 +20,7 @@ mod own;
 mod preset;
 #[cfg(test)]
 mod presets_test;
+mod quoted;
 mod resolve;
 mod schema;
 pub mod session;

@@ -266,6 +266,11 @@ fn a_target_from_the_command_line_is_checked_alike_and_knows_variables() {
         ("ws://h/{seq}", "variables of publications in a handshake"),
         ("ws://h/{env.NOPE}", "the environment has no NOPE"),
         ("ws://me:s3cret@h:99999/?s3cret", "`ws://…@h:99999/?…` has no valid port"),
+        ("me:s3cret@h/x", "write `ws://…@h/x`"),
+        ("ws:/me:s3cret@h/", "`ws:/…@h/` has no scheme"),
+        ("ws://me:pa/s3cret@h/", "`ws://…@h/` "),
+        ("http://me:s3cret@h/", "write `ws://…@h/`"),
+        ("ws://me:s3cret@h/#s3cret", "`ws://…@h/#…` has a fragment"),
     ] {
         let error = with(plain, given).expect_err(given);
         assert!(error.contains(words) && !error.contains("s3cret"), "{words:?} is not in\n{error}");

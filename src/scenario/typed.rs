@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::{At, Problem, ScenarioError, Source, Warning, nearest};
 use super::node::{Entry, Kind, Node};
+use super::quoted::is_secret;
 use crate::base::{ByteSize, Rate, Span};
 
 /// Collects what is wrong.
@@ -45,7 +46,9 @@ impl Reader {
 
     /// Notes a value of the wrong type.
     pub(super) fn wrong(&mut self, node: &Node, wanted: &str) {
-        self.fail(&node.at, format!("expected {wanted}, found {}", node.describe()), "");
+        // A secret of the wrong type is one all the same.
+        let found = if is_secret(&node.at.path) && matches!(node.kind, Kind::Text(_)) { "a text".into() } else { node.describe() };
+        self.fail(&node.at, format!("expected {wanted}, found {found}"), "");
     }
 
     /// All that was noted so far, if it was anything.

@@ -7,6 +7,7 @@ use super::super::schema::session::{HttpTable, ReplyTable, RoomsTyped, StepTable
 use super::super::schema::{self};
 use super::super::template::{Names, Template};
 use super::super::typed::{Reader, Spot};
+use super::clients::bare;
 use super::language::{captures, named, send, template, text_body};
 use super::matcher::matcher;
 use super::value;
@@ -112,7 +113,7 @@ pub(super) fn http_method(method: &str, at: &At, r: &mut Reader) -> Option<Strin
 pub(super) fn http_url(spot: &Spot<String>, names: &Names, r: &mut Reader) -> Option<Template> {
     let text = spot.value.as_str();
     if !(text.starts_with("http://") || text.starts_with("https://") || text.starts_with('{')) {
-        r.fail(&spot.at, format!("`{text}` is not an HTTP URL"), "write `http://host:port/path` or `https://…`");
+        r.fail(&spot.at, format!("`{}` is not an HTTP URL", bare(text)), "write `http://host:port/path` or `https://…`");
         return None;
     }
     template(spot, names, r)

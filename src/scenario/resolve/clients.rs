@@ -11,7 +11,7 @@ use super::super::typed::{Named, Reader, Spot};
 use super::language::{believed, named, template};
 use super::matcher::matcher;
 use super::{behaviour, value};
-use crate::base::{Rate, Span};
+use crate::base::{Rate, Span, redact_url};
 
 /// How long to wait for a greeting that is expected.
 const GREETING_WITHIN: Span = Span::from_secs(5);
@@ -171,7 +171,7 @@ fn connection(typed: &Spot<schema::Clients>, keys: Keys<'_>, names: &Names, r: &
         Some(spot) if spot.value == "env" => Proxy::Environment,
         Some(spot) if spot.starts_with("http://") && spot.parse::<http::Uri>().is_ok() => Proxy::Url(spot.value.clone()),
         Some(spot) => {
-            r.fail(&spot.at, format!("`{}` is not a proxy", spot.value), "write \"env\", or \"http://host:port\"");
+            r.fail(&spot.at, format!("`{}` is not a proxy", bare(spot)), "write \"env\", or \"http://host:port\"");
             return None;
         }
     };
@@ -288,26 +288,17 @@ fn address(spot: &Spot<String>, names: &Names, r: &mut Reader) -> Option<Address
 
 /// Whether a URL is one; `plain` is the same with something for its variables.
 fn is_url(spot: &Spot<String>, plain: &str, r: &mut Reader) -> bool {
-    let Err((what, help)) = target_url(plain) else { return true };
-    let (plain, written) = (format!("`{plain}`"), format!("`{}`", bare(spot)));
-    let (from, to) = (behind_scheme(&plain), behind_scheme(&written));
-    r.fail(&spot.at, what.replace(&plain, &written), help.replace(from, to));
+    let Err((what, help)) = target_url(plain, &bare(spot)) else { return true };
+    r.fail(&spot.at, what, help);
     false
 }
 
 /// A URL without user and query, which may hold secrets.
-fn bare(url: &str) -> String {
-    let (head, hidden) = url.split_once('?').map_or((url, ""), |(head, _)| (head, "?…"));
-    let (scheme, rest) = head.split_once("://").unwrap_or(("", head));
-    let host = rest.find('/').map_or(rest, |end| &rest[..end]);
-    match host.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://…{}{hidden}", &rest[user.len()..]),
-        None => format!("{head}{hidden}"),
-    }
-}
-
-fn behind_scheme(url: &str) -> &str {
-    url.split_once("://").map_or(url, |(_, rest)| rest)
+pub(super) fn bare(url: &str) -> String {
+    let shown = redact_url(url);
+    let (head, hidden) = shown.split_once('?').map_or((shown.as_str(), ""), |(head, _)| (head, "?…"));
+    let fragment = if url.contains('#') { "#…" } else { "" };
+    format!("{}{hidden}{fragment}", head.replacen("***@", "…@", 1))
 }
 
 /// Puts another target in the place of the scenario's own.
@@ -321,33 +312,35 @@ pub(super) fn instead(document: &mut schema::Document, url: &str, r: &mut Reader
 }
 
 /// Why a text cannot be a target, and what to write instead. RFC 6455 section 3: scheme ws or wss, a host, no fragment.
-fn target_url(text: &str) -> Result<(), (String, String)> {
+/// `shown` is the same as it may be shown.
+fn target_url(text: &str, shown: &str) -> Result<(), (String, String)> {
     let no = |what: String, help: &str| Err((what, help.to_owned()));
     if text.is_empty() {
         return no("an empty text is no URL".into(), "write `ws://host:port/path`");
     }
     match unix_socket(text) {
         Some(Ok(_)) => return Ok(()),
-        Some(Err(reason)) => return no(format!("`{text}` names no Unix socket: {reason}"), "write `ws+unix:///run/app.sock:/path`"),
+        Some(Err(reason)) => return no(format!("`{shown}` names no Unix socket: {reason}"), "write `ws+unix:///run/app.sock:/path`"),
         None => {}
     }
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let rest = shown.split_once("://").map_or(shown, |(_, rest)| rest);
     match scheme.to_ascii_lowercase().as_str() {
         "ws" | "wss" => {}
-        "http" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `ws://{rest}`"))),
-        "https" => return Err((format!("`{text}` is not a WebSocket URL"), format!("write `wss://{rest}`"))),
-        "" => return Err((format!("`{text}` has no scheme"), format!("write `ws://{rest}` or `wss://{rest}`"))),
-        "wss+unix" => return no(format!("`{text}`: there is no TLS on a Unix socket"), "write `ws+unix:///run/app.sock:/path`"),
-        other => return Err((format!("`{other}` is not ws or wss"), format!("write `ws://{rest}` or `wss://{rest}`"))),
+        "http" => return Err((format!("`{shown}` is not a WebSocket URL"), format!("write `ws://{rest}`"))),
+        "https" => return Err((format!("`{shown}` is not a WebSocket URL"), format!("write `wss://{rest}`"))),
+        "" => return Err((format!("`{shown}` has no scheme"), format!("write `ws://{rest}` or `wss://{rest}`"))),
+        "wss+unix" => return no(format!("`{shown}`: there is no TLS on a Unix socket"), "write `ws+unix:///run/app.sock:/path`"),
+        other => return Err((format!("`{}` is not ws or wss", bare(other)), format!("write `ws://{rest}` or `wss://{rest}`"))),
     }
     if text.contains('#') {
-        return no(format!("`{text}` has a fragment"), "leave out the `#` and what follows (RFC 6455 section 3)");
+        return no(format!("`{shown}` has a fragment"), "leave out the `#` and what follows (RFC 6455 section 3)");
     }
     match text.parse::<http::Uri>() {
-        Ok(uri) if uri.host().is_none_or(str::is_empty) => no(format!("`{text}` names no host"), "write `ws://host:port/path`"),
-        Ok(uri) if !port_is_one(&uri) => no(format!("`{text}` has no valid port"), "a port is a number from 1 to 65535"),
+        Ok(uri) if uri.host().is_none_or(str::is_empty) => no(format!("`{shown}` names no host"), "write `ws://host:port/path`"),
+        Ok(uri) if !port_is_one(&uri) => no(format!("`{shown}` has no valid port"), "a port is a number from 1 to 65535"),
         Ok(_) => Ok(()),
-        Err(error) => no(format!("`{text}` is not a URL: {error}"), "write `ws://host:port/path`"),
+        Err(error) => no(format!("`{shown}` is not a URL: {error}"), "write `ws://host:port/path`"),
     }
 }
 
