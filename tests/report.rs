@@ -149,6 +149,26 @@ fn nothing_from_the_network_reaches_a_reader_raw() {
 }
 
 /// Three runs of one plan, the second of them with faults.
+/// A report file may come from anybody: the instant it says it began is text like any other.
+#[test]
+fn a_foreign_instant_reaches_no_reader_raw() {
+    let mut report = fixture::mixed();
+    report.started_at = "<script>\u{1b}]0;owned\u{7}".into();
+    let several = [report.clone(), fixture::good()];
+    for text in [
+        report::text::render(&report, &Style::default()),
+        report::markdown::render(&report),
+        report::hdr::hlog(&report),
+        report::several::text(&several, &Style::default()),
+        report::several::markdown(&several),
+        report::html::render(&report),
+        report::junit::render(&report),
+    ] {
+        assert!(!text.contains(['\u{1b}', '\u{7}']), "{text}");
+    }
+    assert!(!report::markdown::render(&report).contains("<script>"));
+}
+
 fn repeats() -> [Report; 3] {
     let first = fixture::good();
     let mut second = fixture::mixed();

@@ -13,7 +13,7 @@ use crate::report::{self, Facts, Report, Threshold};
 
 use super::exit::Stopped;
 use super::output::Target;
-use super::terminal::{print, say};
+use super::terminal::{print, say_styled};
 
 /// The gate's part of the command line.
 #[derive(Debug, Args)]
@@ -166,7 +166,7 @@ impl Gate {
     /// # Errors
     /// When the disk does not take a file.
     pub(super) fn tell(self, reports: &[Report], comparison: Option<&Comparison>, style: &Style, data: bool) -> Result<(), Stopped> {
-        let out = |text: &str| if data { say(text.trim_end()) } else { print(text) };
+        let out = |text: &str| if data { say_styled(text.trim_end()) } else { print(text) };
         if let Some(comparison) = comparison {
             out(&format!("\n{}", compare::text(comparison, style)));
         }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::report::escape;
 use crate::report::text::Style;
 
 /// When to use colour.
@@ -88,7 +89,28 @@ pub(super) fn output_was_lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Writes a line for people to standard error.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+/// Writes lines for people to standard error. Names of files and scenarios, and the words of servers, are in them: what would
+/// move the cursor or colour the terminal is shown instead.
+pub(super) fn say(lines: &str) {
+    say_styled(&harmless(lines));
+}
+
+/// Writes lines that have colours of ours, and nothing of others that is not escaped, to standard error.
+pub(super) fn say_styled(lines: &str) {
+    let _ = writeln!(io::stderr().lock(), "{lines}");
+}
+
+/// Text whose every control character is shown, but for the ends of its lines.
+pub(super) fn harmless(lines: &str) -> String {
+    lines.split('\n').map(escape).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_cannot_colour_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31mRED\u{7}\n  b"), "a\\u{1b}[31mRED\\u{7}\n  b");
+    }
 }

@@ -27,7 +27,7 @@ pub fn hlog(report: &Report) -> String {
          #[BaseTime: {unix_s}.{unix_ms:03} (seconds since epoch)]\n\
          \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
         super::escape(&report.wsbench_version),
-        report.started_at
+        super::escape(&report.started_at)
     );
     let timeline = &report.summary.timeline;
     let mut lines = 0;

@@ -27,7 +27,7 @@ pub fn render(report: &Report) -> String {
          | instrument | {} CPU, {} peak, {} a connection, {} sent late, loop lag p99 {} |\n\n</details>",
         text(&report.target.url),
         report.seed.0,
-        report.started_at,
+        text(&report.started_at),
         text(&report.wsbench_version),
         group(summary.publications.sent),
         group(summary.publications.planned),

@@ -114,7 +114,8 @@ pub fn text(reports: &[Report], style: &Style) -> String {
     page_of(style, |page| {
         for (report, name) in reports.iter().zip(&names) {
             page.verdict(report.verdict, &headline(report));
-            let facts = [report.started_at.clone(), escape(&report.target.url).into_owned(), format!("took {}", took(report))];
+            let facts =
+                [escape(&report.started_at).into_owned(), escape(&report.target.url).into_owned(), format!("took {}", took(report))];
             page.pairs(name.split(' ').next().unwrap_or_default(), &facts);
         }
         for (title, table) in [("Checks", checks(reports)), ("Figures", figures(reports))] {

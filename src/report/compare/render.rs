@@ -46,7 +46,7 @@ pub fn text(comparison: &Comparison, style: &Style) -> String {
         for (name, side) in [("base", &comparison.base), ("new", &comparison.new)] {
             let mut facts = vec![
                 crate::report::number::count(side.runs as u64, "run", "runs"),
-                side.started_at.first().cloned().unwrap_or_default(),
+                crate::report::escape(side.started_at.first().map_or("", String::as_str)).into_owned(),
                 crate::report::escape(&side.target).into_owned(),
             ];
             facts.push(format!("wsbench {}", crate::report::escape(&side.wsbench_version)));

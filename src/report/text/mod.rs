@@ -76,7 +76,7 @@ fn setting(page: &mut Page, report: &Report) {
         &[
             format!("seed {}", report.seed.0),
             format!("id {:08x}", report.run_id.0),
-            report.started_at.clone(),
+            escape(&report.started_at).into_owned(),
             format!("wsbench {}", escape(&report.wsbench_version)),
         ],
     );
