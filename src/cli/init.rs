@@ -32,7 +32,7 @@ Examples:
   wsbench init ws://127.0.0.1:3000 -o chat.toml && wsbench run chat.toml
   wsbench init ws://127.0.0.1:3000 --watch 12s           long enough to see a heartbeat every five seconds")]
 pub struct InitArgs {
-    /// The server; one text message is published to it
+    /// The server; one text message is published to it, and the scenario has the URL whole, with any token in it
     #[arg(value_name = "URL")]
     url: String,
 

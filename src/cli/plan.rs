@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::Exit;
-use super::terminal::{print, say};
+use super::terminal::{harmless, print, say};
 use crate::base::{ByteSize, Seed, Span};
 use crate::plan::{Budget, PaceKind, Plan, Planned};
 use crate::scenario::model::{Extract, Feed, Pace, Scenario, Target, Via};
@@ -41,9 +41,9 @@ pub enum PlanFormat {
     /// For people.
     #[default]
     Text,
-    /// For programs: digest, budget, phases, the first and last publications, the resolved scenario.
+    /// For programs: digest, budget, phases, the first and last publications, the resolved scenario without its secrets.
     Json,
-    /// The scenario as resolved, every default written out.
+    /// The scenario as resolved, every default written out; it can be run, so the secrets written in it are in it.
     Toml,
 }
 
@@ -56,7 +56,7 @@ pub fn run(args: &PlanArgs) -> Exit {
                 say(&warning.to_string());
             }
             match args.format {
-                PlanFormat::Text => print(&render(&plan)),
+                PlanFormat::Text => print(&harmless(&render(&plan))),
                 PlanFormat::Json => print(&format!("{:#}\n", as_json(&plan))),
                 PlanFormat::Toml => print(&plan.scenario.to_toml()),
             }
@@ -366,7 +366,7 @@ pub fn as_json(plan: &Plan) -> serde_json::Value {
         },
         "disruptions": disruptions::as_json(plan),
         "budget": plan.budget(),
-        "scenario_toml": plan.scenario.to_toml(),
+        "scenario_toml": super::secrets::redacted(&plan.scenario).to_toml(),
     })
 }
 
