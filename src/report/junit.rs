@@ -105,14 +105,14 @@ fn document(writer: &mut Writer<Vec<u8>>, suites: &[Suite<'_>]) -> io::Result<()
 
 fn one(writer: &mut Writer<Vec<u8>>, id: usize, suite: &Suite<'_>) -> io::Result<()> {
     // Schemas of this family take a timestamp without a zone, in UTC.
-    let timestamp = suite.report.started_at.split('.').next().unwrap_or_default();
+    let timestamp = escape(suite.report.started_at.split('.').next().unwrap_or_default());
     let totals = totals(std::slice::from_ref(suite));
     let id = id.to_string();
     writer
         .create_element("testsuite")
         .with_attribute(("name", suite.name.as_str()))
         .with_attributes(totals.each_ref().map(|(name, value)| (*name, value.as_str())))
-        .with_attributes([("skipped", "0"), ("timestamp", timestamp), ("hostname", "localhost"), ("id", &id), ("package", "wsbench")])
+        .with_attributes([("skipped", "0"), ("timestamp", &timestamp), ("hostname", "localhost"), ("id", &id), ("package", "wsbench")])
         .write_inner_content(|writer| {
             properties(writer, suite)?;
             suite.findings.iter().try_for_each(|finding| case(writer, suite, finding))?;
