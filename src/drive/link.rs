@@ -328,6 +328,10 @@ impl Io {
             self.failed = true;
         }
         self.written = 0;
+        if self.pong_due.is_some() {
+            // Whoever sent something made room; the reading task answers.
+            self.waker.wake_by_ref();
+        }
         // Kept while small: a publisher writes again soon; an idle connection holds nothing.
         if self.out.capacity() > 4096 { self.out = Vec::new() } else { self.out.clear() }
     }
@@ -354,6 +358,8 @@ impl Future for Reading {
         }
         if link.io.written < link.io.out.len() {
             link.io.poll_flush(cx);
+        }
+        if link.io.pong_due.is_some() {
             link.session.answer_late(&mut link.io);
         }
         let mut buffer = shard.buffer.borrow_mut();

@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// Answers the newest of the pings that came while the server did not read.
-    #[inline]
+    #[cold]
     pub(super) fn answer_late(&mut self, io: &mut Io) {
         if !io.is_blocked()
             && let Some(bytes) = io.pong_due.take()
