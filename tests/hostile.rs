@@ -227,20 +227,25 @@ impl Drop for Liar {
     }
 }
 
-/// Reads the request, says its piece, and takes what comes until the client has had enough.
-fn tell(mut stream: TcpStream, mut rng: Rng) {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+/// Reads the request; gives its key, empty where there is none, or `None` when the client went away.
+fn key_of(stream: &mut TcpStream) -> Option<String> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     while !request.windows(4).any(|w| w == b"\r\n\r\n") {
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return None,
             Ok(read) => request.extend_from_slice(&buffer[..read]),
         }
     }
     let text = String::from_utf8_lossy(&request);
-    let key = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
-    let honest = conversation(&mut rng, key);
+    Some(text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default().to_owned())
+}
+
+/// Reads the request, says its piece, and takes what comes until the client has had enough.
+fn tell(mut stream: TcpStream, mut rng: Rng) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let Some(key) = key_of(&mut stream) else { return };
+    let honest = conversation(&mut rng, &key);
     let mutated = mutate(&mut rng, honest);
     for piece in mutated.chunks(1 + pick(&mut rng, 200)) {
         if stream.write_all(piece).is_err() {
@@ -249,6 +254,7 @@ fn tell(mut stream: TcpStream, mut rng: Rng) {
     }
     // Half of them then wait to be closed, the others just go.
     if rng.below(2) == 0 {
+        let mut buffer = [0; 4096];
         while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
     }
 }
@@ -292,17 +298,8 @@ fn deaf(frame: &'static [u8], times: usize) -> u16 {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || {
                 let mut stream = stream;
-                let mut request = Vec::new();
-                let mut buffer = [0; 4096];
-                while !request.windows(4).any(|w| w == b"\r\n\r\n") {
-                    match stream.read(&mut buffer) {
-                        Ok(0) | Err(_) => return,
-                        Ok(read) => request.extend_from_slice(&buffer[..read]),
-                    }
-                }
-                let text = String::from_utf8_lossy(&request);
-                let key = text.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
-                let accept = accept(key);
+                let Some(key) = key_of(&mut stream) else { return };
+                let accept = accept(&key);
                 let head = format!("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
                 if stream.write_all(head.as_bytes()).is_err() {
                     return;

@@ -199,45 +199,6 @@ fn a_connect_that_fails_by_our_own_limit_is_told_apart() {
     assert!(text(&output.stderr).contains("refused"), "{}", text(&output.stderr));
 }
 
-#[test]
-fn too_few_descriptors_are_said_before_the_first_connection() {
-    let file = scenario_file("name = \"many\"\n[clients]\ncount = 500\n[phases]\nsteady = \"1s\"\n");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("a listener that does not wait");
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 200 && exec \"$0\" run \"$1\" --processes 1 --url \"$2\""])
-        .arg(env!("CARGO_BIN_EXE_wsbench"))
-        .arg(file.path())
-        .arg(format!("ws://{}", listener.local_addr().expect("an address")))
-        .output()
-        .expect("a shell");
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(4), "{told}");
-    for word in ["564 open files", "200", "ulimit -Hn 564", "--processes"] {
-        assert!(told.contains(word), "`{word}` is not in: {told}");
-    }
-    assert!(listener.accept().is_err(), "nobody connected");
-}
-
-#[test]
-fn processes_are_taken_by_themselves_when_one_may_not_hold_enough() {
-    let server = Server::start();
-    let file =
-        scenario_file("name = \"many\"\n[clients]\ncount = 300\n[phases]\nsteady = \"1s\"\n[checks.instrument]\nmax_loop_lag = \"5s\"\n");
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 200 && exec \"$0\" run \"$1\" --format json --url \"$2\""])
-        .arg(env!("CARGO_BIN_EXE_wsbench"))
-        .arg(file.path())
-        .arg(&server.url)
-        .output()
-        .expect("a shell");
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{told}");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert_eq!(report["summary"]["instrument"]["processes"], 3, "300 clients, 136 to a process");
-    assert_eq!(report["summary"]["connections"]["ready"], 300);
-}
-
 /// What `sh` says of a run with so many descriptors.
 fn run_within(descriptors: u32, scenario: &str, arguments: &[&str]) -> Output {
     let file = scenario_file(scenario);
@@ -247,19 +208,44 @@ fn run_within(descriptors: u32, scenario: &str, arguments: &[&str]) -> Output {
     shell.output().expect("a shell")
 }
 
-/// Its threads' descriptors were not counted: the run waited out the limit of its ramp for shards that had never begun.
-#[test]
-fn more_threads_than_descriptors_are_said_before_the_first_connection() {
+/// A run with so few descriptors ends before anybody connects, and says these words.
+fn refused_before_the_first_connection(descriptors: u32, scenario: &str, arguments: &[&str], words: &[&str]) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a listener that does not wait");
     let url = format!("ws://{}", listener.local_addr().expect("an address"));
-    let output = run_within(130, &scenario(40, 1), &["--url", &url, "--threads", "16", "--processes", "1"]);
+    let output = run_within(descriptors, scenario, &[&["--url", &url], arguments].concat());
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{told}");
-    for word in ["224 open files", "130", "ulimit -Hn 224", "--threads 4"] {
+    for word in words {
         assert!(told.contains(word), "`{word}` is not in: {told}");
     }
     assert!(listener.accept().is_err(), "nobody connected");
+}
+
+#[test]
+fn too_few_descriptors_are_said_before_the_first_connection() {
+    let many = "name = \"many\"\n[clients]\ncount = 500\n[phases]\nsteady = \"1s\"\n";
+    let words = ["564 open files", "200", "ulimit -Hn 564", "--processes"];
+    refused_before_the_first_connection(200, many, &["--processes", "1"], &words);
+}
+
+#[test]
+fn processes_are_taken_by_themselves_when_one_may_not_hold_enough() {
+    let server = Server::start();
+    let many = "name = \"many\"\n[clients]\ncount = 300\n[phases]\nsteady = \"1s\"\n[checks.instrument]\nmax_loop_lag = \"5s\"\n";
+    let output = run_within(200, many, &["--format", "json", "--url", &server.url]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(report["summary"]["instrument"]["processes"], 3, "300 clients, 136 to a process");
+    assert_eq!(report["summary"]["connections"]["ready"], 300);
+}
+
+/// Its threads' descriptors were not counted: the run waited out the limit of its ramp for shards that had never begun.
+#[test]
+fn more_threads_than_descriptors_are_said_before_the_first_connection() {
+    let words = ["224 open files", "130", "ulimit -Hn 224", "--threads 4"];
+    refused_before_the_first_connection(130, &scenario(40, 1), &["--threads", "16", "--processes", "1"], &words);
 }
 
 /// Workers were hired until the process that hired them had no descriptors left.
